@@ -1,0 +1,152 @@
+"""The verbs that look: status, state, asks, journal, events, cost, history."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from looop import app
+from looop.cli import output, render
+from looop.kit.clock import SystemClock
+
+__all__ = ["CONFIGURE", "RUN"]
+
+
+def as_json(parser: argparse.ArgumentParser) -> None:
+    """The option that every verb has."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _status(args: argparse.Namespace) -> int:
+    view = app.open_control().status()
+    if args.json:
+        output.json(view)
+    else:
+        output.lines(render.status(view, SystemClock().wall(), output.style()))
+    return 0
+
+
+def _state(args: argparse.Namespace) -> int:
+    view = app.open_control().state()
+    if args.json:
+        output.json(view)
+    else:
+        output.lines(render.state(view, output.style()))
+    return 0
+
+
+def _configure_asks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", nargs="?", help="show this one whole")
+    parser.add_argument("--all", action="store_true", help="the closed ones instead")
+    as_json(parser)
+
+
+def _asks(args: argparse.Namespace) -> int:
+    control = app.open_control()
+    if args.id:
+        found = control.ask(args.id)
+        if args.json:
+            output.json(found)
+        else:
+            output.lines(render.ask(found, SystemClock().wall(), output.style()))
+        return 0
+    views, problems = control.asks(archived=args.all)
+    for problem in problems:
+        output.note(problem)
+    if args.json:
+        output.json(views)
+    else:
+        output.lines(render.asks(views, output.style()))
+    return 0
+
+
+def _configure_journal(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-n", type=int, default=20, metavar="COUNT", help="how many (20)")
+    as_json(parser)
+
+
+def _journal(args: argparse.Namespace) -> int:
+    found = app.open_control().journal(max(0, args.n))
+    if args.json:
+        output.json(found)
+    elif not found:
+        print("No move has been made yet.")
+    else:
+        output.lines(found)
+    return 0
+
+
+def _configure_events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-n", type=int, default=20, metavar="COUNT", help="how many (20)")
+    parser.add_argument(
+        "--since", type=int, metavar="SEQ", help="every event after this number instead"
+    )
+    as_json(parser)
+
+
+def _events(args: argparse.Namespace) -> int:
+    found = app.open_control().events(max(0, args.n), args.since)
+    if args.json:
+        import msgspec
+
+        for row in found:
+            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+        return 0
+    style = output.style()
+    output.lines([render.event(row, style) for row in found] or ["Nothing has happened yet."])
+    return 0
+
+
+def _configure_cost(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("window", nargs="?", default="today", choices=("today", "week", "all"))
+    parser.add_argument(
+        "--by", default="runner", choices=("goal", "kind", "runner", "model", "day")
+    )
+    as_json(parser)
+
+
+def _cost(args: argparse.Namespace) -> int:
+    view = app.open_control().cost(args.window, args.by)
+    if args.json:
+        output.json(view)
+    else:
+        output.lines(render.cost(view, output.style()))
+    return 0
+
+
+def _configure_history(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("change", nargs="?", help="show what this change did")
+    parser.add_argument("-n", type=int, default=20, metavar="COUNT", help="how many (20)")
+    as_json(parser)
+
+
+def _history(args: argparse.Namespace) -> int:
+    control = app.open_control()
+    if args.change:
+        print(control.history_diff(args.change).rstrip())
+        return 0
+    views = control.history(max(1, args.n))
+    if args.json:
+        output.json(views)
+    else:
+        output.lines(render.history(views, output.style()))
+    return 0
+
+
+CONFIGURE: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "status": as_json,
+    "state": as_json,
+    "asks": _configure_asks,
+    "journal": _configure_journal,
+    "events": _configure_events,
+    "cost": _configure_cost,
+    "history": _configure_history,
+}
+RUN: dict[str, Callable[[argparse.Namespace], int]] = {
+    "status": _status,
+    "state": _state,
+    "asks": _asks,
+    "journal": _journal,
+    "events": _events,
+    "cost": _cost,
+    "history": _history,
+}

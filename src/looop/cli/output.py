@@ -1,0 +1,55 @@
+"""Where output goes and how it looks: width, colour, JSON."""
+
+import os
+import sys
+from typing import Any
+
+from looop.cli.render import Style
+from looop.kit import text
+
+__all__ = ["body", "json", "lines", "note", "style"]
+
+
+def style() -> Style:
+    """The style of this process's stdout: its width, and colour if a person sees it."""
+    tty = sys.stdout.isatty()
+    try:
+        columns = os.get_terminal_size(1).columns if tty else 80
+    except OSError:
+        columns = 80
+    if os.environ.get("COLUMNS", "").isdigit():
+        columns = int(os.environ["COLUMNS"])
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    forced = bool(os.environ.get("FORCE_COLOR"))
+    return Style(columns=max(40, columns), colour=(tty or forced) and not plain)
+
+
+def lines(words: list[str]) -> None:
+    for line in words:
+        print(line)
+
+
+def json(value: Any) -> None:
+    """One value as JSON on stdout, readable and in the order of its fields."""
+    import msgspec
+
+    data = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    print(data.decode())
+
+
+def note(words: str) -> None:
+    """A diagnostic: always on stderr, because stdout may be read by a program."""
+    print(f"looop: {text.one_line(words)}", file=sys.stderr)
+
+
+def body(words: list[str], what: str) -> str:
+    """
+    A text given as words, or on stdin for none or a lone `-`.
+
+    A terminal that is read is told so, because a program that waits silently looks hung.
+    """
+    if words and words != ["-"]:
+        return " ".join(words)
+    if sys.stdin.isatty():
+        note(f"reading the {what} from the terminal; end it with Ctrl-D")
+    return sys.stdin.read()

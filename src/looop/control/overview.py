@@ -1,0 +1,133 @@
+"""The verbs that explain: status and state, from what is on disk, without running anything."""
+
+import msgspec
+
+from looop.config import Config
+from looop.control.views import GateView, PulseView, StateView, StatusView
+from looop.errors import LooopError
+from looop.kit.clock import Clock
+from looop.loop import diff, gates, lock, steering
+from looop.loop.gates import Moment
+from looop.loop.sense import discover
+from looop.loop.sense.peek import Look, peek
+from looop.model.records import Memory
+from looop.model.world import World
+from looop.state import memory as memories
+from looop.state.logs import day_start
+from looop.state.store import Store
+
+__all__ = ["state", "status"]
+
+
+def _memory(store: Store, problems: list[str]) -> Memory:
+    try:
+        return memories.load(store.paths)
+    except LooopError as error:
+        problems.append(str(error))
+        return Memory()
+
+
+def _world(store: Store, config: Config, memory: Memory, now: float) -> tuple[World, Look]:
+    seen = peek(store, config, memory, now)
+    world = diff.assemble(
+        playbook=seen.playbook,
+        goals=seen.goals,
+        readings=seen.readings,
+        unseen=seen.unseen,
+        steering=steering.digests(store.paths, config, seen.readings),
+        problems=seen.problems,
+    )
+    return world, seen
+
+
+def _pulse(store: Store, problems: list[str]) -> PulseView:
+    running: bool | None = None
+    try:
+        running = lock.held(store.paths)
+    except LooopError as error:
+        problems.append(str(error))
+    note = lock.note(store.paths)
+    if note is None:
+        return PulseView(
+            running=running,
+            pid=0,
+            started=0,
+            beats=0,
+            last_beat=0,
+            last_said="",
+            next_beat=0,
+            next_why="",
+        )
+    return PulseView(
+        running=running,
+        pid=note.owner.pid if running else 0,
+        started=note.started if running else 0,
+        beats=note.beats if running else 0,
+        last_beat=note.beat_at,
+        last_said=note.beat_said,
+        next_beat=note.next_at if running else 0,
+        next_why=note.next_why if running else "",
+    )
+
+
+def status(store: Store, config: Config, clock: Clock) -> StatusView:
+    """What the loop does or does not do now, and why; a thing that cannot be read is a problem."""
+    now = clock.wall()
+    problems: list[str] = []
+    memory = _memory(store, problems)
+    world, seen = _world(store, config, memory, now)
+    problems += world.problems
+    moment = Moment(hash=world.hash, policy=world.policy, now=now)
+    spent = 0.0
+    try:
+        spent = store.ledger.spent_since(day_start(now))
+    except LooopError as error:
+        problems.append(str(error))
+    spending = gates.Spending(
+        today_usd=spent,
+        day_ends=day_start(now, -1),
+        signature=steering.runner_signature(config),
+    )
+    asks, trouble = store.asks.open_leniently()
+    problems += trouble
+    try:
+        sensors = len(discover.discover(store.paths)[0])
+    except LooopError:
+        sensors = 0
+    limit = config.flap_streak
+    return StatusView(
+        data_dir=str(store.paths.data),
+        config=str(config.source or "defaults"),
+        runner=config.runner,
+        autonomy=config.autonomy,
+        pulse=_pulse(store, problems),
+        gates=[
+            GateView(name=g.name, closed=g.closed, reason=g.reason, until=g.until)
+            for g in gates.status(memory, moment, spending, config)
+        ],
+        changed=[change.item for change in diff.changes(memory.items, world.items)],
+        fails=memory.fails,
+        failure=memory.failure.error if memory.failure else "",
+        asks=[ask.id for ask in asks if ask.state == "pending"],
+        flapping=[n for n, f in memory.flaps.items() if limit and f.streak >= limit],
+        goals=len(seen.goals),
+        sensors=sensors,
+        cost_today_usd=round(spent, 6),
+        max_daily_usd=config.max_daily_usd,
+        problems=problems,
+    )
+
+
+def state(store: Store, config: Config, clock: Clock) -> StateView:
+    """The world as it is known now."""
+    problems: list[str] = []
+    memory = _memory(store, problems)
+    world, _ = _world(store, config, memory, clock.wall())
+    return StateView(
+        hash=world.hash,
+        playbook=world.playbook is not None,
+        goals=list(world.goals),
+        readings={name: msgspec.to_builtins(r.as_json()) for name, r in world.readings.items()},
+        changed=[change.item for change in diff.changes(memory.items, world.items)],
+        problems=[*problems, *world.problems],
+    )

@@ -1,0 +1,1 @@
+"""Helpers without a word of the domain: each could be a library of its own."""

@@ -1,0 +1,1 @@
+"""Act: carry out one admitted move, once, and tell exactly what came of it."""

@@ -1,0 +1,153 @@
+"""The built-in policy: what each level of autonomy lets run, and the floors below all of them."""
+
+from typing import Literal
+
+from msgspec import Struct, UnsetType
+
+from looop.config import Autonomy
+from looop.loop.admit.shell import ShellFacts
+from looop.model.actions import (
+    Action,
+    ArchiveGoal,
+    AskHuman,
+    DropSchedule,
+    Noop,
+    RunShell,
+    SendNotification,
+    Severity,
+    WriteGoal,
+    WritePlaybook,
+    WriteSchedule,
+    WriteSensor,
+    tag_of,
+)
+from looop.model.records import Origin, Verdict
+from looop.model.world import Trust
+
+__all__ = ["PROTECTED", "Request", "builtin", "floor", "strictness"]
+
+# Files that no move may write: they are how a human holds the loop.
+PROTECTED = ("admission.toml", "config.toml", "config.json", "reflexes.toml")
+
+Word = Literal["allow", "hold", "deny"]
+_STRICTNESS: dict[Word, int] = {"allow": 0, "hold": 1, "deny": 2}
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """
+    One move before the policy. `shells` judges every piece of shell that the move carries, by
+    the name of its field (`cmd`, `probe`, `script`).
+    """
+
+    action: Action
+    origin: Origin
+    autonomy: Autonomy
+    taint: Trust = "own"
+    goal: str = ""
+    shells: dict[str, ShellFacts] = {}
+
+
+def strictness(word: Word) -> int:
+    """0 for allow, 1 for hold, 2 for deny."""
+    return _STRICTNESS[word]
+
+
+def _say(
+    request: Request, word: Word, rule: str, reason: str = "", severity: Severity = "normal"
+) -> Verdict:
+    return Verdict(verdict=word, rule=rule, reason=reason, severity=severity, taint=request.taint)
+
+
+def _texts(action: Action) -> list[str]:
+    match action:
+        case RunShell(cmd=cmd, probe=probe):
+            return [cmd] if isinstance(probe, UnsetType) else [cmd, probe]
+        case WriteSensor(script=script):
+            return [script]
+        case _:
+            return []
+
+
+def floor(request: Request) -> Verdict | None:
+    """The verdict that no rule, approval or level can lift; None where there is none."""
+    for name, facts in request.shells.items():
+        if facts.read_only:
+            continue
+        written = {word.rpartition("/")[2] for word in facts.touches}
+        for file_name in PROTECTED:
+            # A dynamic word may hide where a command writes, so naming the file is enough.
+            if file_name in written or any(file_name in t for t in _texts(request.action)):
+                reason = f"{name} may write {file_name}, which no move may do"
+                return _say(request, "deny", "floor:policy-files", reason, "high")
+    return None
+
+
+def _catastrophic(request: Request) -> str:
+    return "; ".join(shape for facts in request.shells.values() for shape in facts.catastrophic)
+
+
+def _not_read_only(request: Request) -> str:
+    """Why the move's shell is not known to be read-only; an empty string if it is."""
+    for name, facts in request.shells.items():
+        if not facts.read_only:
+            return f"{name}: {facts.why or 'not on the read-only list'}"
+    return ""
+
+
+def builtin(request: Request) -> Verdict:
+    """
+    What a level of autonomy says of a move.
+
+    Never laxer at a stricter level: for every move, supervised is at least as strict as
+    guarded, and guarded as trusted.
+    """
+    shape = _catastrophic(request)
+    if request.origin == "human":
+        if shape:
+            return _say(
+                request,
+                "deny",
+                "human:catastrophic",
+                f"{shape}; if you mean it, run it in a shell of your own",
+            )
+        return _say(request, "allow", "human")
+    level = request.autonomy
+    match request.action:
+        case Noop() | AskHuman() | SendNotification():
+            return _say(request, "allow", f"{level}:harmless")
+        case WriteSchedule() | DropSchedule():
+            return _say(request, "allow", f"{level}:timer")
+        case _:
+            pass
+    if shape:
+        word: Word = "hold" if level == "trusted" else "deny"
+        return _say(request, word, f"{level}:catastrophic", shape, "high")
+    if level == "trusted":
+        return _say(request, "allow", "trusted:default")
+    if level == "supervised":
+        return _say(request, "hold", "supervised:default", "every move of consequence is held")
+    return _guarded(request)
+
+
+def _guarded(request: Request) -> Verdict:
+    match request.action:
+        case WriteGoal() | ArchiveGoal():
+            return _say(request, "allow", "guarded:goal")
+        case RunShell():
+            if reason := _not_read_only(request):
+                return _say(request, "hold", "guarded:shell", reason)
+        case WritePlaybook():
+            return _say(request, "hold", "guarded:playbook", "it changes how the loop judges")
+        case WriteSensor():
+            return _say(request, "hold", "guarded:sensor", "it runs at every look from now on")
+        case _:
+            # A move that nobody wrote a rule for waits for a human.
+            return _say(request, "hold", "guarded:default", f"{tag_of(request.action)} has no rule")
+    if request.taint == "public":
+        return _say(
+            request,
+            "hold",
+            "guarded:taint",
+            "text that strangers can write reached this decision",
+        )
+    return _say(request, "allow", "guarded:read-only")

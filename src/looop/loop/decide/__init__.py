@@ -1,0 +1,1 @@
+"""Turn one look at the world into one decision: reflexes, the prompt, and the runners."""

@@ -1,0 +1,1 @@
+"""Sense: run the sensors and probes, read the policy, and hand over one look at the world."""

@@ -1,0 +1,1 @@
+"""Plain frozen data, shared by every layer: no I/O, no clock, no decision."""

@@ -1,0 +1,287 @@
+"""Everything that is kept on disk as JSON: one struct each, with its units."""
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from looop.kit.identity import Identity
+from looop.model.actions import Severity
+from looop.model.world import Trust
+
+__all__ = [
+    "UNMETERED_LIMIT",
+    "Answer",
+    "Ask",
+    "BeatRecord",
+    "Failure",
+    "Fired",
+    "Flap",
+    "Memory",
+    "Notice",
+    "Origin",
+    "Outcome",
+    "PulseNote",
+    "Schedule",
+    "SensorStamp",
+    "Shell",
+    "Spend",
+    "Unmetered",
+    "Verdict",
+]
+
+# Runs in a row whose cost nobody could tell, after which a set budget closes its gate.
+UNMETERED_LIMIT = 3
+
+Origin = Literal["reflex", "runner", "approval", "human", "loop"]
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What a human said: the words, by whom, through which door, when (wall seconds)."""
+
+    text: str
+    by: str
+    channel: str
+    at: float
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """
+    One thing that waits for a human.
+
+    `kind` is `question`, `approval` (a held move) or `notice`. States: `pending`, then
+    `answered`, then `closed`; or `expired`. For an approval, `action` is the exact move,
+    `digest` what a yes is bound to, `rule` and `reason` why it was held, `shown` the diff or
+    command that was put before the human, `decision` what rides with the move. `key` makes
+    asking again find this one. Times are wall seconds; `expires` 0 means never.
+    """
+
+    id: str
+    asker: str
+    kind: Literal["question", "approval", "notice"]
+    prompt: str
+    created: float
+    state: Literal["pending", "answered", "closed", "expired"] = "pending"
+    severity: Severity = "normal"
+    options: tuple[str, ...] = ()
+    ref: str = ""
+    key: str = ""
+    expires: float = 0.0
+    action: dict[str, Any] | None = None
+    digest: str = ""
+    rule: str = ""
+    reason: str = ""
+    shown: str = ""
+    journal: str = ""
+    goal: str = ""
+    origin: Origin = "loop"
+    run: str = ""
+    answer: Answer | None = None
+    closed: str = ""
+
+
+class Schedule(Struct, frozen=True, kw_only=True):
+    """
+    A durable timer: `at` (wall seconds), or `every_s` from `anchor`, or `cron` from `anchor`.
+
+    Files of the original program hold the same `at`, `every_s`, `anchor` and `note`.
+    """
+
+    v: int = 1
+    at: float | None = None
+    every_s: float | None = None
+    cron: str | None = None
+    anchor: float = 0.0
+    note: str = ""
+    catch_up: Literal["once", "skip"] = "once"
+
+
+class Spend(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One metered run: a row of `cost.jsonl`.
+
+    `ts` is UTC text, `kind` is `tick` or `session`. `cost_usd` None means that nobody could
+    tell the price; `priced` says whether the CLI told it or the price table did.
+    """
+
+    ts: str
+    kind: str
+    id: str
+    runner: str
+    goal: str = ""
+    model: str = ""
+    cost_usd: float | None = None
+    priced: str = ""
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """
+    What admission said of a move, and the rule that said so.
+
+    `shadow` holds what rules that do not bite yet would have said, and `taint` the least
+    trusted text that reached the decision.
+    """
+
+    verdict: Literal["allow", "hold", "deny"]
+    rule: str
+    reason: str = ""
+    severity: Severity = "normal"
+    taint: Trust = "own"
+    shadow: tuple[str, ...] = ()
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """
+    How an act ended.
+
+    `known` is False when a crash or a deadline leaves open whether the effect happened;
+    `probe` is then the answer of the move's own probe command, if it has one.
+    """
+
+    ok: bool
+    summary: str
+    known: bool = True
+    probe: str = ""
+
+
+class Shell(Struct, frozen=True, kw_only=True):
+    """The last shell command's result, shown to one prompt: output is the tail of both streams."""
+
+    at: float
+    cmd: str
+    code: int
+    output: str
+    run: str = ""
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why the last beat failed, for the next prompt and for `status`."""
+
+    at: float
+    run: str
+    code: str
+    error: str
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """A fact that the next decision must be told: an interrupted, denied, or refused move."""
+
+    at: float
+    kind: Literal["interrupted", "denied", "expired", "held"]
+    text: str
+    run: str = ""
+
+
+class Flap(Struct, frozen=True, kw_only=True):
+    """How restless one reading is: a digest of its last signal and its streak of changes."""
+
+    last: str
+    streak: int = 0
+
+
+class Fired(Struct, frozen=True, kw_only=True):
+    """When a reflex last fired, and the digest of what it did."""
+
+    digest: str
+    at: float
+
+
+class Unmetered(Struct, frozen=True, kw_only=True):
+    """Consecutive runs of one runner whose cost nobody could tell."""
+
+    signature: str
+    count: int
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """
+    All that one beat leaves for the next; storing it commits the beat.
+
+    `hash` and `items` are the world that was last decided upon. `fails` counts failures since
+    the last success and `failed_at`/`failed_policy` say when and under which policy the last
+    one was. `noop_at` is set while the last decision was a noop. `wake_at` is the deadline
+    that a decision asked for. `decides` are launches of the runner in the last hour. `handled`
+    are changed items that a reflex has dealt with since, and their values. Times are wall
+    seconds.
+    """
+
+    v: int = 1
+    hash: str = ""
+    items: dict[str, str] = field(default_factory=dict[str, str])
+    decided_at: float = 0.0
+    fails: int = 0
+    failed_at: float = 0.0
+    failed_policy: str = ""
+    failure: Failure | None = None
+    noop_at: float = 0.0
+    wake_at: float = 0.0
+    decides: tuple[float, ...] = ()
+    flaps: dict[str, Flap] = field(default_factory=dict[str, Flap])
+    unmetered: Unmetered | None = None
+    reflexes: dict[str, Fired] = field(default_factory=dict[str, Fired])
+    shell: Shell | None = None
+    notices: tuple[Notice, ...] = ()
+    served: dict[str, float] = field(default_factory=dict[str, float])
+    dropped: tuple[str, ...] = ()
+    handled: dict[str, str] = field(default_factory=dict[str, str])
+    moved: bool = False
+
+
+class BeatRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    How far one run got: `sensed`, `decided`, `admitted`, `acting`, `acted`, `done`.
+
+    `owner` is the process that wrote it, so that a later beat can tell an unfinished run from
+    one that still goes on. `memory` is present only in phase `acted`: it is what must be stored
+    to finish the beat after a crash.
+    """
+
+    run: str
+    phase: Literal["sensed", "decided", "admitted", "acting", "acted", "done"]
+    origin: Origin
+    owner: Identity
+    began: float
+    hash: str = ""
+    changes: tuple[str, ...] = ()
+    woke: str = ""
+    decider: str = ""
+    action: dict[str, Any] | None = None
+    digest: str = ""
+    journal: str = ""
+    goal: str = ""
+    next_interval_s: int | None = None
+    verdict: Verdict | None = None
+    ask: str = ""
+    outcome: Outcome | None = None
+    line: str = ""
+    spend: Spend | None = None
+    error: str = ""
+    ended: float = 0.0
+    memory: Memory | None = None
+
+
+class SensorStamp(Struct, frozen=True, kw_only=True):
+    """When a sensor last ran and how it went, for cadence and `sensor list`."""
+
+    at: float
+    ok: bool
+    took_s: float
+    size: int
+    code: int
+    script: str
+    trust: Trust
+
+
+class PulseNote(Struct, frozen=True, kw_only=True):
+    """What the running pulse says of itself: who it is, its last beat, and the next one."""
+
+    owner: Identity
+    started: float
+    beats: int
+    beat_at: float
+    beat_said: str
+    next_at: float
+    next_why: str
