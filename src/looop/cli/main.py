@@ -68,6 +68,9 @@ def _bare(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    if words[:1] == ["_"]:
+        # The original program's workers called back with this word in front.
+        words = words[1:]
     first = words[0] if words else ""
     if first in ("--version", "-V"):
         print(f"looop {__version__}")

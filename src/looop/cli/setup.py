@@ -1,10 +1,13 @@
 """The verbs that prepare and check: init, doctor."""
 
 import argparse
+import sys
 from collections.abc import Callable
 
 from looop import app
 from looop.cli import output, render
+from looop.control.protocol import Control
+from looop.errors import Usage
 
 __all__ = ["CONFIGURE", "RUN"]
 
@@ -22,8 +25,26 @@ def _configure_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _choose(control: Control) -> str:
+    """Ask a person at a terminal who shall decide; Enter takes the first."""
+    found = control.runners()
+    print("Who decides? `rules` needs no model; the others ask an agent CLI, which costs money.")
+    for number, name in enumerate(found, 1):
+        print(f"  {number}  {name}")
+    said = input(f"1-{len(found)} [1]: ").strip() or "1"
+    if said in found:
+        return said
+    if not said.isdigit() or not 1 <= int(said) <= len(found):
+        raise Usage(f"{said!r} is none of them; name one with --runner")
+    return found[int(said) - 1]
+
+
 def _init(args: argparse.Namespace) -> int:
-    done = app.open_control().init(runner=args.runner, git=args.git)
+    control = app.open_control()
+    runner: str = args.runner
+    if not runner and not args.yes and not args.json and sys.stdin.isatty():
+        runner = _choose(control)
+    done = control.init(runner=runner, git=args.git)
     if args.json:
         output.json(done)
         return 0

@@ -16,6 +16,7 @@ _QUIET = {"beat_started", "budget", "asked", "acted", "held", "beat_failed", "ga
 # Time, blanks, word and a blank: where what is said begins.
 _INDENT = 19
 _SAID_LIMIT = 240
+_WARNINGS_KEPT = 200
 _HOW = {
     "wake": "word",
     "act": "good",
@@ -35,6 +36,7 @@ class Stream:
         self._clock = clock
         self._json = as_json
         self._resting = ""
+        self._warned: dict[str, None] = {}
 
     def __call__(self, event: str, fields: dict[str, Any]) -> None:
         if self._json:
@@ -42,8 +44,19 @@ class Stream:
             self._write(msgspec.json.encode(row).decode())
             return
         words = self._words(event, fields)
-        if words is not None:
+        if words is not None and not self._again(*words):
             self.line(*words)
+
+    def _again(self, word: str, said: str) -> bool:
+        """Whether a warning has been shown already: what stays broken is said once."""
+        if word != "warning":
+            return False
+        known = said in self._warned
+        self._warned.pop(said, None)
+        self._warned[said] = None
+        if len(self._warned) > _WARNINGS_KEPT:
+            del self._warned[next(iter(self._warned))]
+        return known
 
     def line(self, word: str, said: str) -> None:
         """The time, a word, and what is said of it, over at most four lines."""
@@ -92,7 +105,7 @@ class Stream:
         if found is None:
             return None
         shown = {key: _plain(value) for key, value in fields.items()}
-        return found[0], found[1].format_map(_Lenient(shown))
+        return found[0], found[1].format_map(_Lenient(shown)).rstrip(" ·")
 
     def _sensed(self, fields: dict[str, Any]) -> tuple[str, str] | None:
         failed = _plain(fields.get("failed", []))

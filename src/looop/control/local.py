@@ -106,7 +106,7 @@ class LocalControl:
         )
 
     def asks(self, *, archived: bool) -> tuple[list[AskView], list[str]]:
-        found, problems = self._store.asks.open_leniently()
+        found, problems = self._store.asks.look()
         if archived:
             found = self._store.asks.closed()
         now = self._clock.wall()
@@ -225,6 +225,14 @@ class LocalControl:
         from looop.control import setup
 
         return setup.doctor(self._store, self._config, self._env)
+
+    def runners(self) -> list[str]:
+        """Who could decide here: the one that is set, runners of yours, agent CLIs, rules."""
+        from looop.control import setup
+
+        current = [self.config.runner] if self.config.source else []
+        found = [*current, *self.config.runners, *setup.detected(self._env), setup.RULES]
+        return list(dict.fromkeys(found))
 
     # -- steering ----------------------------------------------------------------------------
 

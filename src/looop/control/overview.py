@@ -88,7 +88,7 @@ def status(store: Store, config: Config, clock: Clock) -> StatusView:
         day_ends=day_start(now, -1),
         signature=steering.runner_signature(config),
     )
-    asks, trouble = store.asks.open_leniently()
+    asks, trouble = store.asks.look()
     problems += trouble
     try:
         sensors = len(discover.discover(store.paths)[0])

@@ -4,7 +4,9 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from looop import config as configs
 from looop.control.views import CheckView
@@ -12,6 +14,7 @@ from looop.errors import BadConfig, LooopError, Refused
 from looop.kit import files, tool
 from looop.kit.clock import Clock
 from looop.kit.expr import engine
+from looop.kit.shapes import is_object
 from looop.loop import lock
 from looop.loop.admit import rules as admission
 from looop.loop.admit import shell
@@ -49,11 +52,24 @@ def _write_config(store: Store, config: configs.Config, runner: str) -> str:
             document.add(tomlkit.comment(f"Carried over from {original.name}, which is kept."))
             for key, value in _carried(config).items():
                 document.add(key, value)
+            for line in _kept(original, config.kept):
+                document.add(tomlkit.comment(line))
     else:
         document = tomlkit.parse(text)
     document["runner"] = runner
     files.write_atomic(path, tomlkit.dumps(document).encode())
     return f"wrote {path} (runner = {runner})"
+
+
+def _kept(original: Path, keys: tuple[str, ...]) -> list[str]:
+    """Keys of the original's file that have no use here, as comments: nothing is lost."""
+    table: Any = msgspec.json.decode(files.read_bytes(original) or b"{}")
+    found = table if is_object(table) else {}
+    return [
+        f"not used here: {key} = {msgspec.json.encode(found[key]).decode()}"
+        for key in keys
+        if key in found
+    ]
 
 
 def _carried(config: configs.Config) -> dict[str, object]:

@@ -79,7 +79,10 @@ class _Beat:
             self.parts.tell("ask_closed", ask=ask.id, kind=ask.kind, how="expired")
             if ask.kind == "approval":
                 self.book.remember("expired", f"held move {ask.id} expired unanswered", ask.run)
-        for ask in self.store.asks.open():
+        asks, problems = self.store.asks.look()
+        for problem in problems:
+            self.parts.tell("warning", about="asks", text=problem)
+        for ask in asks:
             if ask.kind == "notice" and ask.state == "answered":
                 self.book.close(ask, "seen")
         self.store.runs.prune(self.parts.config.runs_keep)
@@ -180,6 +183,8 @@ class _Beat:
         )
         for problem in (*rules.problems, *problems):
             self.parts.tell("reflex_broken", reflex=problem.partition(":")[0], reason=problem)
+        # A rule whose condition ended is forgotten at once, whatever becomes of this beat.
+        self.book.keep(msgspec.structs.replace(self.memory, reflexes=kept))
         return match, kept
 
     def settle(self, sight: Sight) -> End:

@@ -160,7 +160,9 @@ class Move:
         words = f"{tag} was denied by {verdict.rule}: {verdict.reason}"
         what = canon.canonical(actions.as_dict(choice.decision.action))[:800]
         self.book.remember("denied", f"{words} -- {what}", run)
-        return self.failed("denied", words)
+        # A rule that was refused has had its say; it fires again when something changes.
+        memory = msgspec.structs.replace(self.book.memory, reflexes=self.fired)
+        return self.failed("denied", words, memory if choice.match else None)
 
     # -- 6. act ------------------------------------------------------------------------------
 

@@ -5,10 +5,11 @@ import os
 import msgspec
 
 from looop.errors import LooopError
-from looop.kit import proc, text
+from looop.kit import clock, files, proc, text
 from looop.loop.act import shell
-from looop.loop.decide import decision
+from looop.loop.decide import decision, meter
 from looop.loop.decide.decision import BadDecision
+from looop.loop.decide.tee import STREAM_FILE
 from looop.loop.parts import Parts
 from looop.model.actions import (
     Action,
@@ -114,6 +115,23 @@ async def _interrupted(parts: Parts, record: BeatRecord, memory: Memory) -> Memo
     return memory
 
 
+def _account(parts: Parts, record: BeatRecord) -> None:
+    """What a cut-off runner has told of its cost is spend like any other."""
+    if record.origin != "runner" or parts.store.ledger.has(record.run):
+        return
+    stream = files.read_bytes(parts.store.runs.directory(record.run) / STREAM_FILE)
+    name = parts.config.runner
+    spend = meter.recovered(
+        stream or b"",
+        ts=clock.utc_iso(parts.clock.wall()),
+        run=record.run,
+        runner=name,
+        spec=parts.config.runners.get(name),
+    )
+    if spend is not None:
+        parts.store.ledger.add(spend)
+
+
 async def unfinished(parts: Parts, memory: Memory) -> Memory:
     """
     Deal with every run that was cut off, and with the processes it left.
@@ -130,6 +148,7 @@ async def unfinished(parts: Parts, memory: Memory) -> Memory:
         elif record.phase == "acting":
             memory = await _interrupted(parts, record, memory)
         else:
+            _account(parts, record)
             parts.store.runs.write(
                 msgspec.structs.replace(
                     record,

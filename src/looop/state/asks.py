@@ -24,11 +24,19 @@ class Asks:
         return self._open.names()
 
     def open(self) -> list[Ask]:
-        """Every ask that is not closed, oldest first. Raises `Unreadable` or `Corrupt`."""
-        return sorted(self._open.all().values(), key=lambda ask: (ask.created, ask.id))
+        """
+        Every ask that is not closed, oldest first; `problems` tells of those that cannot be read.
 
-    def open_leniently(self) -> tuple[list[Ask], list[str]]:
-        """The readable open asks, and one line for each that could not be read."""
+        An ask that cannot be read is as good as unanswered: nothing runs because of it.
+        """
+        return self.look()[0]
+
+    def problems(self) -> list[str]:
+        """One line for each open ask that cannot be read."""
+        return self.look()[1]
+
+    def look(self) -> tuple[list[Ask], list[str]]:
+        """The readable open asks, and one line for each other. Raises `Unreadable`."""
         found: list[Ask] = []
         problems: list[str] = []
         for name in self._open.names():
@@ -106,7 +114,7 @@ class Asks:
     def expire(self, now: float) -> list[Ask]:
         """Close every pending ask whose time is over, as expired, and return them."""
         out: list[Ask] = []
-        for ask in self.open_leniently()[0]:
+        for ask in self.open():
             if ask.state == "pending" and ask.expires and now >= ask.expires:
                 new = msgspec.structs.replace(ask, state="expired")
                 if self._open.swap(ask.id, ask, new):

@@ -12,6 +12,7 @@ from looop.kit.clock import Clock
 from looop.loop.decide import decision, meter, runner
 from looop.loop.decide.decision import BadDecision
 from looop.loop.decide.runner import RunnerResult
+from looop.loop.decide.streams import Usage
 from looop.model.actions import Decision
 from looop.model.records import Spend
 
@@ -54,7 +55,7 @@ def _correction(prompt: str, answer: str, problems: list[str]) -> str:
     listed = "\n".join(f"- {text.one_line(problem, 400)}" for problem in problems[:20])
     return (
         f"{prompt}"
-        "## YOUR LAST ANSWER COULD NOT BE USED\n"
+        "=== YOUR LAST ANSWER COULD NOT BE USED\n"
         f"<<< {marker} answer\n{text.plain(text.clip_middle(answer, _ANSWER_LIMIT))}\n"
         f">>> {marker}\n"
         f"What is wrong with it:\n{listed}\n"
@@ -86,7 +87,7 @@ async def _launch(around: Surroundings, prompt: Path) -> tuple[RunnerResult, Spe
         runner=config.runner,
         goal="",
         model=result.model,
-        usage=result.usage,
+        usage=result.usage or (Usage(cost_usd=0.0) if result.metered else None),
     )
     return result, spend
 

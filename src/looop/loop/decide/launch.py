@@ -18,7 +18,7 @@ from looop.loop.decide.streams import Reader, reader_for
 from looop.loop.decide.streams.custom import CustomReader
 from looop.loop.decide.streams.either import EitherReader
 
-__all__ = ["DECISION_FILE", "Launch", "prepare"]
+__all__ = ["DECISION_FILE", "Launch", "prepare", "reader_of"]
 
 DECISION_FILE = ".decision.json"
 SCHEMA_FILE = "schema.json"
@@ -84,7 +84,7 @@ def prepare(
             stdin=None if by_path else prompt,
             strict=False,
             stop_signal=preset.stop_signal if preset else signal.SIGTERM,
-            reader=lambda: _reader(name, spec),
+            reader=lambda: reader_of(name, spec),
             waits=waits or (),
             match=match,
             model=spec.model,
@@ -101,15 +101,21 @@ def prepare(
         stdin=prompt,
         strict=True,
         stop_signal=preset.stop_signal,
-        reader=lambda: reader_for(name),
+        reader=lambda: reader_of(name, spec),
         waits=preset.waits if waits is None else waits,
         match=match,
         model=spec.model,
     )
 
 
-def _reader(name: str, spec: RunnerSpec) -> Reader:
-    """The user's own command for a known CLI may print that CLI's stream, or plain text."""
+def reader_of(name: str, spec: RunnerSpec) -> Reader:
+    """
+    Who reads the stream of a runner: its preset's reader, unless the command is the user's own.
+
+    The user's own command for a known CLI may print that CLI's stream, or plain text.
+    """
+    if not spec.tick:
+        return reader_for(name)
     custom = CustomReader(spec.cost, spec.retry)
     return EitherReader(reader_for(name), custom) if name in PRESETS else custom
 

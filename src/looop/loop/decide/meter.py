@@ -1,10 +1,12 @@
 """What a run cost: as its CLI told it, else tokens times a price table, else unknown."""
 
+from looop.config import RunnerSpec
+from looop.loop.decide import launch
 from looop.loop.decide.presets import PRESETS
 from looop.loop.decide.streams import Usage
 from looop.model.records import Spend
 
-__all__ = ["is_metered", "price", "spend"]
+__all__ = ["is_metered", "price", "recovered", "spend"]
 
 
 def price(runner: str, model: str, usage: Usage) -> float | None:
@@ -46,6 +48,22 @@ def is_metered(runner: str, model: str, usage: Usage | None) -> bool:
     if usage is None:
         return False
     return usage.cost_usd is not None or price(runner, model, usage) is not None
+
+
+def recovered(
+    stream: bytes, *, ts: str, run: str, runner: str, spec: RunnerSpec | None
+) -> Spend | None:
+    """The row of a run that was cut off, from the stream it left; None if it told nothing."""
+    reader = launch.reader_of(runner, spec or RunnerSpec())
+    for line in stream.split(b"\n"):
+        reader.feed(line)
+    verdict = reader.verdict
+    if verdict.usage is None:
+        return None
+    return spend(
+        ts=ts, kind="tick", run=run, runner=runner, goal="", model=verdict.model,
+        usage=verdict.usage,
+    )  # fmt: skip
 
 
 def spend(

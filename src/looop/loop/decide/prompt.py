@@ -87,14 +87,14 @@ def _fenced(marker: str, label: str, body: str) -> str:
     lines that look like ours get a backslash.
     """
     lines = [
-        "\\" + line if line.startswith(("## ", "<<<", ">>>")) else line
+        "\\" + line if line.startswith(("===", "<<<", ">>>")) else line
         for line in text.plain(body).rstrip("\n").split("\n")
     ]
     return f"<<< {marker} {label}\n" + "\n".join(lines) + f"\n>>> {marker}\n"
 
 
 def _section(title: str, body: str) -> str:
-    return f"## {title}\n{body.rstrip()}\n\n"
+    return f"=== {title}\n{body.rstrip()}\n\n"
 
 
 def _goal_blocks(given: Inputs, changed: set[str]) -> Iterable[_Block]:

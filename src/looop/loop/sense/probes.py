@@ -98,7 +98,7 @@ def _budget(context: Context) -> tuple[Any, Any]:
 
 
 def _asks(context: Context) -> tuple[Any, Any]:
-    asks, problems = context.store.asks.open_leniently()
+    asks, problems = context.store.asks.look()
     signal: dict[str, Any] = {
         "pending": [ask.id for ask in asks if ask.state == "pending"],
         "answered": [ask.id for ask in asks if ask.state == "answered"],
