@@ -19,6 +19,7 @@ __all__ = [
     "RetrySpec",
     "RunnerSpec",
     "Setting",
+    "accepted",
     "load",
     "parse",
 ]
@@ -95,19 +96,23 @@ class Config(Struct, frozen=True, kw_only=True):
     playbook_keep: int = 20
     log_max_bytes: int = 5 * 1024 * 1024
     git: bool = True
-    log_format: Literal["text", "json"] = "text"
     runners: dict[str, RunnerSpec] = field(default_factory=dict[str, RunnerSpec])
     source: Path | None = None
     kept: tuple[str, ...] = ()
 
 
 class Setting(NamedTuple):
-    """One scalar key: how it is written, what it means, and other environment names for it."""
+    """
+    One scalar key: how it is written, what it means, other environment names for it.
+
+    `accepted` is what is said of its values where the kind's own words would be wrong.
+    """
 
     kind: Literal["name", "choice", "duration", "size", "count", "usd", "flag"]
     doc: str
     aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    accepted: str = ""
 
 
 SETTINGS: dict[str, Setting] = {
@@ -119,9 +124,15 @@ SETTINGS: dict[str, Setting] = {
         "Which built-in admission rules apply below `admission.toml`.",
         choices=get_args(Autonomy),
     ),
-    "interval": Setting("duration", "Time between two looks at the world while nothing moves."),
+    "interval": Setting(
+        "duration",
+        "Time between two looks at the world while nothing moves.",
+        accepted='seconds, or "90s", "5m", "2h"; at least 1 s',
+    ),
     "busy_interval": Setting(
-        "duration", "Time to the next look after a move; the same as `interval` unless set."
+        "duration",
+        "Time to the next look after a move; the same as `interval` unless set.",
+        accepted='seconds, or "90s", "5m", "2h"; at least 1 s, 0 for `interval`',
     ),
     "max_next_interval": Setting(
         "duration", "The longest sleep that a decision may ask for with `next_interval_s`."
@@ -141,14 +152,16 @@ SETTINGS: dict[str, Setting] = {
     "sensor_max_bytes": Setting(
         "size", "A sensor that prints more is stopped, and its reading says `too-large`."
     ),
-    "sensor_concurrency": Setting("count", "How many sensors run at once."),
+    "sensor_concurrency": Setting(
+        "count", "How many sensors run at once.", accepted="a whole number, at least 1"
+    ),
     "prompt_max_bytes": Setting(
         "size", "Budget of one prompt; what does not fit is named, and rotates."
     ),
     "max_decides_per_hour": Setting("count", "Launches of the runner in any hour."),
     "max_daily_usd": Setting(
         "usd",
-        "Spend of one local day, decisions and workers together; reached, no runner is launched "
+        "Spend of one local day, every row of the ledger together; reached, no runner is launched "
         "until midnight. With it set, three runs in a row whose cost nobody can tell close the "
         "gate too.",
     ),
@@ -165,12 +178,11 @@ SETTINGS: dict[str, Setting] = {
         aliases=("LOOOP_JOURNAL_MAX_BYTES", "LOOOP_EVENTS_MAX_BYTES"),
     ),
     "git": Setting("flag", "Keep the history of policy files in a git repository in the data dir."),
-    "log_format": Setting("choice", "How the pulse writes its stream.", choices=("text", "json")),
 }
 
 _ACCEPTED = {
     "name": "a name",
-    "duration": 'seconds, or "90s", "5m", "2h", "3d"; 0 for off',
+    "duration": 'seconds, or "500ms", "90s", "5m", "2h", "3d", "1w"; 0 for off',
     "size": 'bytes, or "64KiB", "5MiB"; 0 for unlimited',
     "count": "a whole number; 0 for off",
     "usd": "US dollars; 0 for off",
@@ -213,7 +225,10 @@ def _flag(value: object) -> bool:
 def _usd(value: object) -> float:
     if isinstance(value, bool):
         raise ValueError
-    number = float(value) if isinstance(value, int | float | str) else -1.0
+    try:
+        number = float(value) if isinstance(value, int | float | str) else -1.0
+    except OverflowError:
+        raise ValueError from None
     if not 0 <= number < float("inf"):
         raise ValueError
     return number
@@ -246,8 +261,9 @@ def _read(setting: Setting, value: object) -> Any:
             return _word(setting, value)
 
 
-def _accepted(setting: Setting) -> str:
-    return " | ".join(setting.choices) if setting.choices else _ACCEPTED[setting.kind]
+def accepted(setting: Setting) -> str:
+    """What a value of this key may look like, for errors and the manual."""
+    return setting.accepted or " | ".join(setting.choices) or _ACCEPTED[setting.kind]
 
 
 def _scalar(where: str, key: str, value: object) -> Any:
@@ -256,7 +272,7 @@ def _scalar(where: str, key: str, value: object) -> Any:
         return _read(setting, value)
     except (ValueError, Usage) as error:
         raise BadConfig(
-            f"{where}: {key} = {value!r} is not accepted; use {_accepted(setting)}"
+            f"{where}: {key} = {value!r} is not accepted; use {accepted(setting)}"
         ) from error
 
 
@@ -319,8 +335,10 @@ _ORIGINAL_KEYS: dict[str, str | None] = {
 }
 
 
-def _original_runner(spec: Mapping[str, Any]) -> dict[str, Any]:
-    tick = str(spec.get("tick", ""))
+def _original_runner(spec: object) -> object:
+    if not is_object(spec):
+        return spec
+    tick = str(spec.get("tick") or "")
     # Configurations of the earliest versions piped the decider through a formatter of theirs.
     tick = tick.partition("| looop _ fmt")[0].rstrip()
     out: dict[str, Any] = {"tick": tick, "resume": str(spec.get("resume") or "")}
@@ -362,7 +380,7 @@ def _decoded(path: Path, raw: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
 
         try:
             return tomllib.loads(text), ()
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise BadConfig(f"{path}: {error}") from error
     try:
         table: Any = msgspec.json.decode(text)

@@ -112,6 +112,9 @@ def resolve(env: Mapping[str, str]) -> Paths:
         data = Path(env["HOME"]) / ".local" / "state" / "looop"
     else:
         raise Usage("cannot tell where the data dir is: set LOOOP_DATA_DIR, or HOME")
-    data = data.expanduser().absolute()
-    config = Path(env["LOOOP_CONFIG"]).expanduser() if env.get("LOOOP_CONFIG") else None
+    try:
+        data = data.expanduser().absolute()
+        config = Path(env["LOOOP_CONFIG"]).expanduser() if env.get("LOOOP_CONFIG") else None
+    except RuntimeError as error:
+        raise Usage(f"cannot tell where the profile is: {error}") from error
     return Paths(data, config.absolute() if config else data / "config.toml")

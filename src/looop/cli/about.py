@@ -87,7 +87,7 @@ def _version(args: argparse.Namespace) -> int:
 
 
 def _configure_schema(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("decision",))
+    parser.add_argument("what", choices=("decision",), help="which schema")
 
 
 def _schema(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from looop import app
 from looop.cli import output, render
+from looop.kit import text
 from looop.kit.clock import SystemClock
 
 __all__ = ["CONFIGURE", "RUN"]
@@ -14,6 +15,11 @@ __all__ = ["CONFIGURE", "RUN"]
 def as_json(parser: argparse.ArgumentParser) -> None:
     """The option that every verb has."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _count(asked: int) -> int:
+    """How many rows to read: no log holds more than this."""
+    return max(0, min(asked, 1_000_000))
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -65,13 +71,13 @@ def _configure_journal(parser: argparse.ArgumentParser) -> None:
 
 
 def _journal(args: argparse.Namespace) -> int:
-    found = app.open_control().journal(max(0, args.n))
+    found = app.open_control().journal(_count(args.n))
     if args.json:
         output.json(found)
     elif not found:
         print("No move has been made yet.")
     else:
-        output.lines(found)
+        output.lines([text.one_line(line) for line in found])
     return 0
 
 
@@ -84,7 +90,7 @@ def _configure_events(parser: argparse.ArgumentParser) -> None:
 
 
 def _events(args: argparse.Namespace) -> int:
-    found = app.open_control().events(max(0, args.n), args.since)
+    found = app.open_control().events(_count(args.n), args.since)
     if args.json:
         import msgspec
 
@@ -97,9 +103,18 @@ def _events(args: argparse.Namespace) -> int:
 
 
 def _configure_cost(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("window", nargs="?", default="today", choices=("today", "week", "all"))
     parser.add_argument(
-        "--by", default="runner", choices=("goal", "kind", "runner", "model", "day")
+        "window",
+        nargs="?",
+        default="today",
+        choices=("today", "week", "all"),
+        help="today (the default), the last seven days, or everything that is kept",
+    )
+    parser.add_argument(
+        "--by",
+        default="runner",
+        choices=("goal", "kind", "runner", "model", "day"),
+        help="what a row stands for (runner)",
     )
     as_json(parser)
 
@@ -122,9 +137,13 @@ def _configure_history(parser: argparse.ArgumentParser) -> None:
 def _history(args: argparse.Namespace) -> int:
     control = app.open_control()
     if args.change:
-        print(control.history_diff(args.change).rstrip())
+        diff = control.history_diff(args.change)
+        if args.json:
+            output.json({"change": args.change, "diff": diff})
+        else:
+            output.lines(render.document(diff))
         return 0
-    views = control.history(max(1, args.n))
+    views = control.history(max(1, _count(args.n)))
     if args.json:
         output.json(views)
     else:

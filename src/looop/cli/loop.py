@@ -8,7 +8,7 @@ from typing import Any
 
 from looop import app
 from looop.cli import output
-from looop.cli.stream import Stream
+from looop.cli.stream import ENDS, Stream
 from looop.kit.clock import SystemClock
 
 __all__ = ["CONFIGURE", "RUN", "foreground"]
@@ -45,7 +45,7 @@ def _tick(args: argparse.Namespace) -> int:
     if args.json:
         output.json(end)
     else:
-        stream.line(end.kind, end.said)
+        stream.line(ENDS.get(end.kind, end.kind), end.said)
     return 1 if end.kind in ("failed", "blind") else 0
 
 

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import gc
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -87,7 +88,7 @@ def _dispatch(words: list[str]) -> int:
     if first not in VERBS:
         near = _nearest(first)
         hint = f"; did you mean `looop {near}`?" if near else ""
-        raise Usage(f"there is no verb {first!r}{hint} See `looop help`.")
+        raise Usage(f"there is no verb {first!r}{hint}; see `looop help`")
     parser = parser_of(first)
     args = parser.parse_args(words[1:])
     return module_of(first).RUN[first](args)
@@ -99,14 +100,36 @@ def _nearest(word: str) -> str:
     return next(iter(difflib.get_close_matches(word, VERBS, 1, 0.6)), "")
 
 
+def _line(error: object) -> str:
+    """One line, whatever words of whomever an error quotes."""
+    from looop.kit import text
+
+    return text.one_line(str(error))
+
+
+def _streams() -> None:
+    """Streams that are closed lead nowhere, and a character that one cannot hold is escaped."""
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        # Else the next file that is opened would take the number of the missing stream.
+        while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(fd)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; the exit code."""
     words = sys.argv[1:] if argv is None else argv
+    _streams()
     try:
         code = _dispatch(words)
         sys.stdout.flush()
     except LooopError as error:
-        print(f"looop: {error}", file=sys.stderr)
+        print(f"looop: {_line(error)}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # The reader has gone; there is nobody left to tell.
@@ -116,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        print(f"looop: {error.strerror or error}{where}", file=sys.stderr)
+        print(f"looop: {_line(f'{error.strerror or error}{where}')}", file=sys.stderr)
         return 1
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 2

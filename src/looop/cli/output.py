@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from looop.cli.render import Style
+from looop.errors import Usage
 from looop.kit import text
 
 __all__ = ["body", "json", "lines", "note", "style"]
@@ -50,6 +51,11 @@ def body(words: list[str], what: str) -> str:
     """
     if words and words != ["-"]:
         return " ".join(words)
+    if sys.stdin is None:
+        raise Usage(f"stdin is closed: give the {what} as words, or on stdin")
     if sys.stdin.isatty():
         note(f"reading the {what} from the terminal; end it with Ctrl-D")
-    return sys.stdin.read()
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise Usage(f"the {what} on stdin is not UTF-8: {error.reason}") from error

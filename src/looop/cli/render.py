@@ -1,6 +1,6 @@
 """Values to lines of text: pure, so that what a person sees can be tested as a value."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -43,6 +43,8 @@ __all__ = [
     "wrapped",
 ]
 
+_NARROWEST = 4
+_LAST_COLUMN = 12
 _CODES = {"dim": "2", "bold": "1", "good": "32", "warn": "33", "bad": "31", "word": "36"}
 
 
@@ -58,19 +60,41 @@ class Style(Struct, frozen=True, kw_only=True):
         return f"\x1b[{_CODES[how]}m{words}\x1b[0m"
 
 
+def _head(words: str, cells: int) -> str:
+    """As much of the beginning as so many terminal cells hold."""
+    used = 0
+    for index, char in enumerate(words):
+        used += text.width(char)
+        if used > cells:
+            return words[:index]
+    return words
+
+
+def _fit(words: str, cells: int) -> str:
+    """`words` in at most so many cells, with an ellipsis where something was cut."""
+    return words if text.width(words) <= cells else _head(words, cells - 1) + "…"
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], style: Style) -> list[str]:
-    """Columns as wide as they need; the last one takes what is left, and is cut to fit."""
+    """
+    Columns as wide as they need; the last one takes what is left, and is cut to fit.
+
+    Where others leave it no room, the widest of them is cut until it has some.
+    """
     cells = [[text.one_line(cell) for cell in row] for row in rows]
     widths = [
         max([text.width(head), *(text.width(row[i]) for row in cells)])
-        for i, head in enumerate(heads)
+        for i, head in enumerate(heads[:-1])
     ]
-    used = sum(widths[:-1]) + 2 * (len(heads) - 1)
-    room = max(12, style.columns - used)
+    room = style.columns - 2 * len(widths)
+    while widths and max(widths) > _NARROWEST and room - sum(widths) < _LAST_COLUMN:
+        widths[widths.index(max(widths))] -= 1
+    room -= sum(widths)
 
     def line(row: Sequence[str]) -> str:
-        parts = [cell + " " * (widths[i] - text.width(cell)) for i, cell in enumerate(row[:-1])]
-        return "  ".join([*parts, text.clip(row[-1], room)]).rstrip()
+        shown = [_fit(cell, width) for cell, width in zip(row, widths, strict=False)]
+        parts = [cell + " " * (widths[i] - text.width(cell)) for i, cell in enumerate(shown)]
+        return "  ".join([*parts, _fit(row[-1], room)]).rstrip()
 
     return [style.paint(line(heads), "dim"), *(line(row) for row in cells)]
 
@@ -88,13 +112,24 @@ def wrapped(words: str, indent: int, style: Style) -> list[str]:
     room = max(20, style.columns - indent)
     out: list[str] = []
     line = ""
-    for word in text.plain(words).split():
+    for word in _pieces(text.plain(words).split(), room):
         if line and text.width(line) + 1 + text.width(word) > room:
             out.append(line)
             line = ""
         line = f"{line} {word}" if line else word
     out.append(line)
     return [out[0], *(" " * indent + rest for rest in out[1:])]
+
+
+def _pieces(words: list[str], room: int) -> Iterator[str]:
+    """The words, those that no line can hold in pieces."""
+    for word in words:
+        rest = word
+        while text.width(rest) > room:
+            piece = _head(rest, room)
+            yield piece
+            rest = rest[len(piece) :]
+        yield rest
 
 
 def _field(label: str, words: str, style: Style, how: str = "") -> list[str]:
@@ -110,7 +145,7 @@ def _pulse(view: StatusView, now: float) -> tuple[str, str]:
     if not pulse.running:
         return "not running; start it with `looop`", "warn"
     up = durations.short(max(0.0, now - pulse.started)) if pulse.started else "0s"
-    return f"running for {up}, pid {pulse.pid}, {pulse.beats} beats", "good"
+    return f"running for {up}, pid {pulse.pid}, {text.count(pulse.beats, 'beat')}", "good"
 
 
 def status(view: StatusView, now: float, style: Style) -> list[str]:
@@ -140,9 +175,13 @@ def status(view: StatusView, now: float, style: Style) -> list[str]:
         out += _field("flapping", ", ".join(view.flapping), style, "warn")
     limit = f" of ${view.max_daily_usd:.2f}" if view.max_daily_usd else ", no daily limit"
     out += _field("today", f"${view.cost_today_usd:.4f}{limit}", style)
-    out += _field("watches", f"{view.goals} goals, {view.sensors} sensors", style)
+    out += _field(
+        "watches", f"{text.count(view.goals, 'goal')}, {text.count(view.sensors, 'sensor')}", style
+    )
     for problem in view.problems:
         out += _field("problem", problem, style, "bad")
+    if not view.gates:
+        return out
     out.append("")
     rows = [
         (
@@ -216,7 +255,8 @@ def ask(found: Ask, now: float, style: Style) -> list[str]:
         if found.journal:
             out += _field("because", found.journal, style)
         out += _field("held by", f"{found.rule}: {found.reason}", style, "warn")
-        out += ["", *(_diff_line(line, style) for line in found.shown.split("\n")), ""]
+        shown = found.shown.split("\n")
+        out += ["", *(part for line in shown for part in _diff_lines(line, style)), ""]
     if found.answer:
         at = clock.local_minute(found.answer.at)
         who = f"{found.answer.by} ({found.answer.channel}, {at})"
@@ -227,11 +267,17 @@ def ask(found: Ask, now: float, style: Style) -> list[str]:
     return out
 
 
-def _diff_line(line: str, style: Style) -> str:
+def _diff_lines(line: str, style: Style) -> list[str]:
+    """One line of what a yes means: every character of it, over as many lines as it needs."""
     how = {"+": "good", "-": "bad", "@": "word"}.get(line[:1], "")
-    shown = "  " + text.one_line(line.replace("\t", "    ")) if not line[:1].isspace() else ""
-    shown = shown or "  " + text.plain(line)
-    return style.paint(shown, how) if how else shown
+    room = style.columns - 2
+    out: list[str] = []
+    rest = text.plain(line).expandtabs(4)
+    while text.width(rest) > room:
+        piece = _head(rest, room)
+        out.append(piece)
+        rest = rest[len(piece) :]
+    return ["  " + (style.paint(part, how) if how else part) for part in [*out, rest]]
 
 
 def event(row: dict[str, Any], style: Style) -> str:
@@ -239,12 +285,12 @@ def event(row: dict[str, Any], style: Style) -> str:
     stamp = str(row.get("ts", ""))[11:19]
     rest = {k: v for k, v in row.items() if k not in ("seq", "ts", "event")}
     words = " ".join(f"{k}={_value(v)}" for k, v in rest.items() if v not in (None, "", []))
-    name = f"{row.get('event', '?'):<16}"
+    name = f"{text.one_line(str(row.get('event', '?')), 16):<16}"
     seq = f"{row.get('seq', 0):>5}"
     room = max(20, style.columns - 33)
     return (
         f"{style.paint(seq, 'dim')} {stamp}  {style.paint(name, 'word')} "
-        f"{text.one_line(words, room)}"
+        f"{_fit(text.one_line(words), room)}"
     )
 
 
@@ -257,7 +303,7 @@ def _value(value: Any) -> str:
 def cost(view: CostView, style: Style) -> list[str]:
     rows = [(key, str(runs), f"${usd:.4f}", f"{tokens:,}") for key, runs, usd, tokens in view.rows]
     out = table((view.by.upper(), "RUNS", "COST", "TOKENS"), rows, style) if rows else []
-    total = f"{view.window}: ${view.total_usd:.4f} in {view.runs} runs"
+    total = f"{view.window}: ${view.total_usd:.4f} in {text.count(view.runs, 'run')}"
     if view.unpriced:
         total += f", {view.unpriced} of them without a known price"
     return [*out, *([""] if out else []), style.paint(total, "bold")]
@@ -297,7 +343,9 @@ def sensors(views: list[SensorView], now: float, style: Style) -> list[str]:
     heads = ("SENSOR", "STATE", "EVERY", "TRUST", "LAST", "NEXT", "WAKES ON A CHANGE OF")
     out = table(heads, rows, style)
     for view in views:
-        out += [style.paint(f"{view.file}: {problem}", "warn") for problem in view.problems]
+        for problem in view.problems:
+            words = wrapped(f"{view.file}: {problem}", 0, style)
+            out += [style.paint(line, "warn") for line in words]
     return out
 
 
@@ -340,7 +388,7 @@ def schedules(views: list[ScheduleView], now: float, style: Style) -> list[str]:
 
 
 def history(views: list[HistoryView], style: Style) -> list[str]:
-    rows = [(v.commit, v.when, ", ".join(v.files), v.message) for v in views]
+    rows = [(v.commit, v.when, text.clip(", ".join(v.files), 22), v.message) for v in views]
     return table(("CHANGE", "WHEN", "FILES", "WHAT"), rows, style)
 
 

@@ -15,10 +15,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     listing = sub.add_parser("list", help="all sensors: state, cadence, what would wake the loop")
     listing.add_argument("--json", action="store_true", help="print JSON")
     run = sub.add_parser("run", help="run one now and show its reading; nothing is published")
-    run.add_argument("name")
+    run.add_argument("name", help="which sensor")
     run.add_argument("--json", action="store_true", help="print JSON")
     write = sub.add_parser("write", help="create or replace a script")
-    write.add_argument("name")
+    write.add_argument("name", help="its name, which is its file name without the ending")
     write.add_argument("script", nargs="*", help="the script; - or nothing reads stdin")
     write.add_argument("--json", action="store_true", help="print JSON")
 

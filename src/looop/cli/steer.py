@@ -55,14 +55,14 @@ def _configure_goal(parser: argparse.ArgumentParser) -> None:
     sub = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     _json(sub.add_parser("list", help="all goals, and when each was served"))
     show = sub.add_parser("show", help="one goal")
-    show.add_argument("id")
+    show.add_argument("id", help="which goal")
     _json(show)
     write = sub.add_parser("write", help="create or replace one goal")
-    write.add_argument("id")
+    write.add_argument("id", help="its id, which is its file name without .md")
     write.add_argument("body", nargs="*", help="the text; - or nothing reads stdin")
     _json(write)
     archive = sub.add_parser("archive", help="move one goal to the archive")
-    archive.add_argument("id")
+    archive.add_argument("id", help="which goal")
     _json(archive)
 
 
@@ -108,7 +108,7 @@ def _configure_schedule(parser: argparse.ArgumentParser) -> None:
     sub = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     _json(sub.add_parser("list", help="all timers"))
     write = sub.add_parser("write", help="set a timer; exactly one of --in, --every, --cron")
-    write.add_argument("name")
+    write.add_argument("name", help="its name")
     write.add_argument("--in", dest="in_s", metavar="DURATION", help="once, after this long")
     write.add_argument("--every", metavar="DURATION", help="again and again, at least 1m")
     write.add_argument("--cron", metavar="EXPR", help="five fields, local time")
@@ -121,7 +121,7 @@ def _configure_schedule(parser: argparse.ArgumentParser) -> None:
     )
     _json(write)
     drop = sub.add_parser("drop", aliases=["rm"], help="remove a timer")
-    drop.add_argument("name")
+    drop.add_argument("name", help="which timer")
     _json(drop)
 
 

@@ -10,7 +10,10 @@ from looop.kit import clock, durations, text
 from looop.kit.clock import Clock
 from looop.kit.shapes import is_array
 
-__all__ = ["Stream"]
+__all__ = ["ENDS", "Stream"]
+
+# How a beat ended -> the word that its line begins with.
+ENDS = {"acted": "act", "gated": "gate", "blind": "warning", "rested": "rest"}
 
 _QUIET = {"beat_started", "budget", "asked", "acted", "held", "beat_failed", "gate_closed"}
 # Time, blanks, word and a blank: where what is said begins.
@@ -86,11 +89,13 @@ class Stream:
             "pulse_stopped": ("pulse", "stopped by {reason}"),
             "seeded": ("seed", "laid {file}"),
             "decide_started": ("wake", "{changes}; {runner} is asked"),
-            "runner_line": ("runner", "{text}"),
             "decided": ("decide", "{decider} wants {action} · {journal}"),
             "admitted": ("admit", "{action} is allowed by {rule}"),
             "denied": ("denied", "{action} by {rule}: {reason}"),
-            "interrupted": ("warning", "a crash cut this move off: {action}"),
+            "interrupted": (
+                "warning",
+                "a crash cut a move off ({run}); it is not repeated. {probe}",
+            ),
             "recovered": ("warning", "finished a beat that a crash had cut off ({run})"),
             "reflex_broken": ("warning", "{reason}"),
             "warning": ("warning", "{text}"),
@@ -114,9 +119,7 @@ class Stream:
     def _ended(self, fields: dict[str, Any]) -> tuple[str, str] | None:
         kind, said = str(fields["kind"]), str(fields["said"])
         left = durations.short(max(0.0, float(fields["next_at"]) - self._clock.wall()))
-        word = {"acted": "act", "gated": "gate", "blind": "warning", "rested": "rest"}.get(
-            kind, kind
-        )
+        word = ENDS.get(kind, kind)
         if kind in ("rested", "gated"):
             # An idle loop is silent: the same rest is said once, not at every look.
             about = said.partition(";")[0]

@@ -351,7 +351,7 @@ class LocalControl:
         if not command.strip():
             raise Usage("run needs a command")
         outcome, shell = hand.perform(self._parts(), actions.RunShell(cmd=command), "")
-        if shell is None:
+        if shell is None or (not outcome.ok and shell.code == 0):
             raise Refused(outcome.summary)
         return shell.code, shell.output
 

@@ -19,12 +19,13 @@ from looop.state.store import Store
 __all__ = ["state", "status"]
 
 
-def _memory(store: Store, problems: list[str]) -> Memory:
+def _memory(store: Store, problems: list[str]) -> Memory | None:
+    """What the last beat left; None, and a problem, when it cannot be read."""
     try:
         return memories.load(store.paths)
     except LooopError as error:
         problems.append(str(error))
-        return Memory()
+        return None
 
 
 def _world(store: Store, config: Config, memory: Memory, now: float) -> tuple[World, Look]:
@@ -74,7 +75,8 @@ def status(store: Store, config: Config, clock: Clock) -> StatusView:
     """What the loop does or does not do now, and why; a thing that cannot be read is a problem."""
     now = clock.wall()
     problems: list[str] = []
-    memory = _memory(store, problems)
+    found = _memory(store, problems)
+    memory = found or Memory()
     world, seen = _world(store, config, memory, now)
     problems += world.problems
     moment = Moment(hash=world.hash, policy=world.policy, now=now)
@@ -101,9 +103,11 @@ def status(store: Store, config: Config, clock: Clock) -> StatusView:
         runner=config.runner,
         autonomy=config.autonomy,
         pulse=_pulse(store, problems),
+        # Without the memory nobody can say which gate is closed.
         gates=[
             GateView(name=g.name, closed=g.closed, reason=g.reason, until=g.until)
             for g in gates.status(memory, moment, spending, config)
+            if found is not None
         ],
         changed=[change.item for change in diff.changes(memory.items, world.items)],
         fails=memory.fails,
@@ -121,7 +125,7 @@ def status(store: Store, config: Config, clock: Clock) -> StatusView:
 def state(store: Store, config: Config, clock: Clock) -> StateView:
     """The world as it is known now."""
     problems: list[str] = []
-    memory = _memory(store, problems)
+    memory = _memory(store, problems) or Memory()
     world, _ = _world(store, config, memory, clock.wall())
     return StateView(
         hash=world.hash,

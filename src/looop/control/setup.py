@@ -12,6 +12,7 @@ from looop import config as configs
 from looop.control.views import CheckView
 from looop.errors import BadConfig, LooopError, Refused
 from looop.kit import files, tool
+from looop.kit import text as text_kit
 from looop.kit.clock import Clock
 from looop.kit.expr import engine
 from looop.kit.shapes import is_object
@@ -184,12 +185,12 @@ def _rules(store: Store) -> list[CheckView]:
     found = reflexes.load(text)
     out += [_check("reflexes", "fail", problem) for problem in found.problems]
     if not found.problems:
-        out.append(_check("reflexes", "ok", f"{len(found.reflexes)} rules"))
+        out.append(_check("reflexes", "ok", text_kit.count(len(found.reflexes), "rule")))
     held = admission.load(files.read_text(store.paths.admission) or "")
     if held.broken:
         out.append(_check("admission", "fail", f"{held.broken}; every move of weight is held"))
     else:
-        out.append(_check("admission", "ok", f"{len(held.rules)} rules of yours"))
+        out.append(_check("admission", "ok", text_kit.count(len(held.rules), "rule") + " of yours"))
     return out
 
 
@@ -198,7 +199,7 @@ def _sensors(store: Store) -> list[CheckView]:
     problems += [f"{s.path.name}: {s.broken}" for s in found if s.broken]
     if problems:
         return [_check("sensors", "warn", problem) for problem in problems]
-    return [_check("sensors", "ok", f"{len(found)} sensors")]
+    return [_check("sensors", "ok", text_kit.count(len(found), "sensor"))]
 
 
 def _tools(env: Mapping[str, str]) -> list[CheckView]:

@@ -18,18 +18,28 @@ def parse(text: str | float) -> float:
     `0`, `none` and `off` are 0.0, which always means off or unlimited.
     Raises `Usage` with the accepted forms.
     """
-    if isinstance(text, int | float):
-        if text < 0 or text != text or text == float("inf"):
-            raise Usage(f"{text!r} is not a duration: use seconds, or 500ms 90s 5m 2h 3d")
-        return float(text)
-    word = text.strip().lower()
+    seconds = _number(text) if isinstance(text, int | float) else _words(text.strip().lower())
+    if not 0 <= seconds < float("inf"):
+        raise Usage(f"{text!r} is not a duration: use seconds, or 500ms 90s 5m 2h 3d")
+    return seconds
+
+
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
+def _words(word: str) -> float:
+    """Seconds, or -1 if the words mean none."""
     if word in _OFF:
         return 0.0
     if re.fullmatch(r"\d+(\.\d+)?", word):
         return float(word)
     pieces = _PIECE.findall(word)
     if not pieces or "".join(number + unit for number, unit in pieces) != word:
-        raise Usage(f"{text!r} is not a duration: use seconds, or 500ms 90s 5m 2h 3d")
+        return -1.0
     return sum(float(number) * _UNITS[unit] for number, unit in pieces)
 
 

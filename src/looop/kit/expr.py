@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from looop.kit.shapes import is_array, is_object
 from looop.kit.text import one_line
 
 __all__ = ["Engine", "ExprError", "Expression", "engine"]
@@ -33,6 +34,17 @@ def _first_line(error: Exception) -> str:
     return text.replace(" (in container '')", "")
 
 
+def _json(value: Any) -> Any:
+    """`value` if JSON can hold it: the two engines differ in how they hand out all else."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if is_array(value):
+        return [_json(entry) for entry in value]
+    if is_object(value):
+        return {str(key): _json(entry) for key, entry in value.items()}
+    raise ExprError(f"the value is a {type(value).__name__}, which JSON cannot hold")
+
+
 class _GoogleExpression:
     def __init__(self, compiled: Any, activate: Any) -> None:
         self._compiled = compiled
@@ -45,7 +57,7 @@ class _GoogleExpression:
             raise ExprError(_first_line(error)) from error
         if result.type().name() in ("*error*", "ERROR"):
             raise ExprError(str(result.value()))
-        return result.plain_value()
+        return _json(result.plain_value())
 
 
 class _GoogleEngine:
@@ -74,7 +86,7 @@ class _PureExpression:
             )
         except (celpy.CELEvalError, TypeError, ValueError, KeyError, AttributeError) as error:
             raise ExprError(_first_line(error)) from error
-        return _plain(found)
+        return _json(_plain(found))
 
 
 def _plain(value: Any) -> Any:

@@ -81,10 +81,15 @@ def read_text(path: Path) -> str | None:
     return None if data is None else data.decode("utf-8", "replace")
 
 
+def _opener(path: str, flags: int) -> int:
+    # Nothing at the other end of a FIFO may keep a reader waiting.
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
 def read_tail(path: Path, limit: int) -> bytes | None:
     """The last `limit` bytes of `path` without reading the rest; None if absent."""
     try:
-        with path.open("rb") as handle:
+        with open(path, "rb", opener=_opener) as handle:
             size = handle.seek(0, os.SEEK_END)
             handle.seek(max(0, size - limit))
             return handle.read(limit)
@@ -97,7 +102,7 @@ def read_tail(path: Path, limit: int) -> bytes | None:
 def read_range(path: Path, start: int, end: int) -> bytes:
     """The bytes from `start` up to `end`, fewer if the file is shorter; b"" if it is absent."""
     try:
-        with path.open("rb") as handle:
+        with open(path, "rb", opener=_opener) as handle:
             handle.seek(start)
             return handle.read(end - start)
     except FileNotFoundError:
@@ -276,10 +281,10 @@ def append_line(path: Path, line: str, *, durable: bool = False) -> None:
     """
     Add one line with one write, so that lines of concurrent writers never mix.
 
-    Line breaks inside `line` must be gone already. If a crash left a torn last line, it is
-    closed first, so that it cannot swallow this one.
+    A line break inside `line` becomes a blank, so that one line never forges a second. If a
+    crash left a torn last line, it is closed first, so that it cannot swallow this one.
     """
-    data = line.encode("utf-8", "replace") + b"\n"
+    data = line.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace") + b"\n"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE)
     try:
         size = os.fstat(fd).st_size

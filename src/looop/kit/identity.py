@@ -28,7 +28,8 @@ def _started(pid: int) -> str | None:
     """The start stamp of `pid`; "" if it lives but cannot be told; None if it does not live."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # The second is what a read says when the process ends between open and read.
         if Path("/proc/self/stat").exists():
             return None
     except OSError:

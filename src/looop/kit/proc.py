@@ -292,8 +292,11 @@ async def _supervise(
                 stderr=sinks[-1].write_fd,
                 start_new_session=True,
             )
-    except OSError as error:
-        why = f"{error.strerror}: {error.filename or argv[0]}"
+    except (OSError, ValueError) as error:
+        # ValueError: a NUL or half a surrogate pair, which no argument list can hold.
+        why = str(error)
+        if isinstance(error, OSError):
+            why = f"{error.strerror}: {error.filename or argv[0]}"
         took = clock.monotonic() - life.began
         return Done(
             end=End.UNSPAWNABLE,
@@ -317,10 +320,13 @@ async def _supervise(
             try:
                 end = await life.wait(exited)
             finally:
-                if not exited.is_set():
-                    await _stop(child.pid, exited, limits, stop_signal)
-                # The leader is a zombie still, so its group id cannot have been reused.
-                _signal_group(child.pid, signal.SIGKILL)
+                try:
+                    if not exited.is_set():
+                        await _stop(child.pid, exited, limits, stop_signal)
+                finally:
+                    # A second cancel ends the grace, never the kill. The leader is a zombie at
+                    # most, so its group id cannot have been reused.
+                    _signal_group(child.pid, signal.SIGKILL)
     finally:
         for sink in sinks:
             loop.remove_reader(sink.read_fd)

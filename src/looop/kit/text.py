@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-__all__ = ["clip", "clip_middle", "ended", "one_line", "plain", "tail", "width"]
+__all__ = ["clip", "clip_middle", "count", "ended", "one_line", "plain", "tail", "width"]
 
 # C0 and C1 controls but newline and tab, what reorders or hides text, other line separators,
 # and lone surrogates: a reader must see that they were there.
@@ -45,7 +45,12 @@ def clip_middle(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     half = limit // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[len(text) - half :]}"
+
+
+def count(number: int, thing: str) -> str:
+    """`1 sensor`, `2 sensors`."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def ended(body: str) -> str:

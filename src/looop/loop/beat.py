@@ -9,7 +9,7 @@ from looop.kit import canon, durations, text
 from looop.loop import gates, recover, stages
 from looop.loop.admit import holds
 from looop.loop.admit.holds import Answered
-from looop.loop.book import BUDGET, Book
+from looop.loop.book import BUDGET, OWN, Book
 from looop.loop.decide import reflexes
 from looop.loop.decide.reflexes import Match
 from looop.loop.move import RULES, Choice, End, Move, failed
@@ -75,15 +75,23 @@ class _Beat:
     async def keep_house(self) -> None:
         self.book.memory = await recover.unfinished(self.parts, self.memory)
         now = self.parts.clock.wall()
-        for ask in self.store.asks.expire(now):
-            self.parts.tell("ask_closed", ask=ask.id, kind=ask.kind, how="expired")
-            if ask.kind == "approval":
-                self.book.remember("expired", f"held move {ask.id} expired unanswered", ask.run)
         asks, problems = self.store.asks.look()
         for problem in problems:
             self.parts.tell("warning", about="asks", text=problem)
         for ask in asks:
-            if ask.kind == "notice" and ask.state == "answered":
+            # Told before it is closed, so that a crash between the two loses nothing.
+            due = ask.state == "pending" and ask.expires and now >= ask.expires
+            if due and ask.kind == "approval":
+                self.book.remember("expired", f"held move {ask.id} expired unanswered", ask.run)
+            if ask.state == "expired":
+                # A crash came between the mark and the archive.
+                self.book.close(ask, "expired")
+        for ask in self.store.asks.expire(now):
+            self.parts.tell("ask_closed", ask=ask.id, kind=ask.kind, how="expired")
+        for ask in asks:
+            # The loop's own notices stay until what they are about is over, or an answer would
+            # only make it ask again.
+            if ask.kind == "notice" and ask.state == "answered" and ask.key not in OWN:
                 self.book.close(ask, "seen")
         self.store.runs.prune(self.parts.config.runs_keep)
         self.store.asks.prune()
@@ -116,12 +124,15 @@ class _Beat:
         ask, made = answered.ask, answered.decision
         if made is None:
             said = ask.answer.text if ask.answer else ""
-            self.book.close(ask, answered.how)
             words = f"held move {ask.id} was refused by a human: {said}"
             if answered.how != "denied":
                 words = f"held move {ask.id} was not run: {answered.how}"
             words += f" -- {canon.canonical(ask.action)[:800]}"
+            # Told before it is closed, so that a crash between the two loses nothing.
             self.book.remember("denied", words, ask.run)
+            if answered.how == "denied":
+                self.book.refuse(ask.digest)
+            self.book.close(ask, answered.how)
             return await self.decide_and_act(sight)
         choice = Choice(
             decision=made, origin="approval", decider=f"approval {ask.id}", taint="own", ask=ask.id
@@ -161,7 +172,7 @@ class _Beat:
             return self.chosen(match.decision, "reflex", match.reflex, match.taint, match), _NONE
         self.fired = kept
         left = stages.pending(sight, self.memory)
-        if not left and sight.changes and not self.memory.notices:
+        if not left and sight.changes and not self.memory.notices and not self.forced:
             return None, self.settle(sight)
         if self.parts.config.runner == RULES:
             made = Decision(action=Noop(reason="no reflex matched"), journal="")
@@ -211,19 +222,16 @@ class _Beat:
     ) -> Choice:
         heard: tuple[str, ...] = ()
         if self.parts.config.runner == RULES:
-            heard = tuple(a.id for a in self.questions() if a.state == "answered")
+            heard = _answered(self.store.asks.open())
         return Choice(
             decision=made, origin=origin, decider=decider, taint=taint, match=match, heard=heard
         )
-
-    def questions(self) -> list[Ask]:
-        return self.store.asks.open()
 
     async def ask_runner(self, sight: Sight, woke: str) -> tuple[Choice | None, End]:
         parts = self.parts
         self.book.open_run(sight, "runner", woke)
         run = self.book.run
-        asks = self.questions()
+        asks = self.store.asks.open()
         built = stages.build_prompt(parts, sight, self.memory, asks, woke)
         parts.tell("decide_started", run=run, runner=parts.config.runner, changes=self.changed[:50])
         charge = stages.Charge(parts, self.memory)
@@ -243,9 +251,14 @@ class _Beat:
             decider=parts.config.runner,
             taint=built.taint,
             dropped=built.dropped,
-            heard=tuple(a.id for a in asks if a.state == "answered" and a.kind == "question"),
+            heard=_answered(asks),
             spend=spend,
         ), _NONE
+
+
+def _answered(asks: list[Ask]) -> tuple[str, ...]:
+    """The questions whose answers a decision has been told."""
+    return tuple(a.id for a in asks if a.state == "answered" and a.kind == "question")
 
 
 _NONE = End(kind="rested", said="")

@@ -12,11 +12,14 @@ from looop.model.records import Ask, BeatRecord, Memory, Notice, Origin, Outcome
 from looop.state import memory as memories
 from looop.state.logs import Journal
 
-__all__ = ["BUDGET", "FAILING", "Book"]
+__all__ = ["BUDGET", "FAILING", "OWN", "Book"]
 
 FAILING = "loop:failing"
 BUDGET = "loop:budget"
+OWN = (FAILING, BUDGET)
 _CHANGES_KEPT = 200
+# How long a no stands where held moves never expire.
+_REFUSAL_S = 86400.0
 
 
 class Book:
@@ -32,7 +35,7 @@ class Book:
         self.dry = dry
         self.memory = memory
         self.run = ""
-        self.resolved: tuple[str, ...] = ()
+        self.closed: tuple[str, ...] = ()
 
     def keep(self, memory: Memory) -> None:
         """Store a memory that differs; an idle loop writes nothing."""
@@ -71,9 +74,25 @@ class Book:
 
     def remember(self, kind: Literal["denied", "expired"], words: str, run: str) -> None:
         """Tell the next decision something; the newest few are enough, whoever insists."""
+        if any(notice.text == words for notice in self.memory.notices):
+            return
         notice = Notice(at=self._parts.clock.wall(), kind=kind, text=words, run=run)
         notices = (*self.memory.notices, notice)[-5:]
         self.keep(msgspec.structs.replace(self.memory, notices=notices))
+
+    def refuse(self, digest: str) -> None:
+        """Remember a human's no for as long as a yes would have been waited for."""
+        now = self._parts.clock.wall()
+        refused = {d: at for d, at in self.memory.refused.items() if self._stands(at, now)}
+        self.keep(msgspec.structs.replace(self.memory, refused=refused | {digest: now}))
+
+    def refused(self, digest: str) -> bool:
+        """Whether a human's no to this very move still stands."""
+        at = self.memory.refused.get(digest)
+        return at is not None and self._stands(at, self._parts.clock.wall())
+
+    def _stands(self, at: float, now: float) -> bool:
+        return now - at < (self._parts.config.approval_ttl or _REFUSAL_S)
 
     def finish(self, memory: Memory, outcome: Outcome, words: str) -> None:
         """The move is over: one record makes it true, and the rest can be made up for."""
@@ -114,11 +133,13 @@ class Book:
 
     def close(self, ask: Ask, how: str) -> None:
         self._store.asks.close(ask, how)
+        self.closed = (*self.closed, ask.id)
         self._parts.tell("ask_closed", ask=ask.id, kind=ask.kind, how=how)
 
     def escalate(self, key: str, words: str, severity: Literal["normal", "high"]) -> None:
         """Tell a human once, until it is over."""
-        known = {ask.id for ask in self._store.asks.open()}
+        if self.dry or any(ask.key == key for ask in self._store.asks.open()):
+            return
         ask = self._store.asks.add(
             Ask(
                 id="",
@@ -130,17 +151,16 @@ class Book:
                 key=key,
             )
         )
-        if ask.id not in known:
-            self.asked(ask)
-
-    def asked(self, ask: Ask) -> None:
         self._parts.tell(
             "asked", ask=ask.id, kind=ask.kind, severity=ask.severity, prompt=ask.prompt
         )
 
-    def resolve(self, *keys: str) -> None:
-        """Close the loop's own notices about something that is over."""
+    def over(self, heard: tuple[str, ...], *keys: str) -> list[tuple[Ask, str]]:
+        """The asks that a success ends, and how: answers that were told, notices of `keys`."""
+        found: list[tuple[Ask, str]] = []
         for ask in self._store.asks.open():
-            if ask.kind == "notice" and ask.key in keys:
-                self.close(ask, "resolved")
-                self.resolved = (*self.resolved, ask.id)
+            if ask.id in heard:
+                found.append((ask, "delivered"))
+            elif ask.kind == "notice" and ask.key in keys:
+                found.append((ask, "resolved"))
+        return found

@@ -17,7 +17,7 @@ def signal_of(reading: Reading) -> str:
     """The item value of a reading: its signal as canonical JSON. `detail` is not part of it."""
     try:
         return canon.canonical(reading.signal)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "!not-canonical"
 
 

@@ -81,9 +81,13 @@ def unchanged(memory: Memory, moment: Moment, config: Config) -> Gate:
         return Gate(name=name, closed=False, reason="the world changed")
     if moment.forced:
         return Gate(name=name, closed=False, reason="forced")
-    if memory.wake_at and moment.now >= memory.wake_at:
+    # No decision can ask for more than an hour: a later deadline was set by a clock that was wrong.
+    far = moment.now + HOUR_S + _SKEW_S
+    if memory.wake_at and not moment.now < memory.wake_at <= far:
         return Gate(name=name, closed=False, reason="the last decision asked to look again")
     age = moment.now - memory.noop_at
+    if memory.noop_at and config.noop_ttl and age < -_SKEW_S:
+        return Gate(name=name, closed=False, reason="the time of the last noop is not believed")
     if memory.noop_at and config.noop_ttl and age >= config.noop_ttl:
         reason = f"the noop of {durations.short(age)} ago is reconsidered"
         return Gate(name=name, closed=False, reason=reason)

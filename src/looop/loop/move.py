@@ -10,14 +10,14 @@ from looop.kit import canon, durations, text
 from looop.loop import recover, remember, stages
 from looop.loop.act import execute, expected
 from looop.loop.admit import holds
-from looop.loop.book import BUDGET, FAILING, Book
+from looop.loop.book import FAILING, OWN, Book
 from looop.loop.decide import reflexes
 from looop.loop.decide.reflexes import Match
 from looop.loop.parts import Parts
 from looop.loop.stages import Sight
 from looop.model import actions
 from looop.model.actions import Decision, RunShell
-from looop.model.records import Fired, Memory, Origin, Outcome, Shell, Spend, Verdict
+from looop.model.records import Ask, Fired, Memory, Origin, Outcome, Shell, Spend, Verdict
 from looop.model.world import Trust
 from looop.state.logs import Journal
 
@@ -65,6 +65,7 @@ class Move:
         self.choice = choice
         self.sight = sight
         self.fired = fired
+        self.over: list[tuple[Ask, str]] = []
 
     # -- 5. admit ----------------------------------------------------------------------------
 
@@ -94,6 +95,9 @@ class Move:
         )
         facts = reflexes.facts(sight.world, sight.moment.now, [c.item for c in sight.changes])
         verdict = stages.admit(self.parts, made, choice.origin, choice.taint, facts)
+        if verdict.verdict == "hold" and self.book.refused(actions.digest(action)):
+            said = "a human said no to this very move, and the no still stands"
+            verdict = msgspec.structs.replace(verdict, verdict="deny", rule="refused", reason=said)
         self.book.advance(phase="admitted", verdict=verdict)
         for note in verdict.shadow:
             if note.startswith("warn:"):
@@ -145,7 +149,7 @@ class Move:
         said = f"held as {ask.id} · {what}"
         outcome = Outcome(ok=True, summary=said)
         memory = self.succeeded(raised=ask.id, shell=None, nudge=False, happened=False)
-        self.book.finish(memory, outcome, f"held as {ask.id} ({verdict.rule}) · {what}")
+        self.finish(memory, outcome, f"held as {ask.id} ({verdict.rule}) · {what}")
         return End(kind="held", said=f"{said}: {verdict.reason}", run=self.book.run, action=tag)
 
     def deny(self, verdict: Verdict) -> End:
@@ -198,7 +202,7 @@ class Move:
         words = choice.decision.journal or effect.outcome.summary.removeprefix(f"{word} · ")
         if choice.ask:
             words = f"{words} (approved as {choice.ask})"
-        self.book.finish(memory, effect.outcome, words)
+        self.finish(memory, effect.outcome, words)
         cost = choice.spend.cost_usd if choice.spend else None
         tag = actions.tag_of(action)
         parts.tell(
@@ -208,7 +212,7 @@ class Move:
             summary=effect.outcome.summary,
             cost_usd=cost,
         )
-        said = f"{word} · {text.one_line(words, 200)}"
+        said = f"{word} · {text.one_line(words, 200)}" + (f" · ${cost:.4f}" if cost else "")
         return End(kind="acted", said=said, run=self.book.run, action=tag)
 
     def act_failed(self, effect: execute.Effect) -> End:
@@ -235,12 +239,9 @@ class Move:
         choice, book = self.choice, self.book
         now = self.parts.clock.wall()
         action = choice.decision.action
-        book.resolve(FAILING, *([BUDGET] if choice.origin == "runner" else []))
-        for ask_id in choice.heard:
-            ask = self.store.asks.get(ask_id)
-            if ask is not None and not ask.closed:
-                book.close(ask, "delivered")
-        closed = [*choice.heard, *([choice.ask] if choice.ask else []), *book.resolved]
+        self.over = book.over(choice.heard, *(OWN if choice.origin == "runner" else [FAILING]))
+        closed = [ask.id for ask, _ in self.over] + list(book.closed)
+        closed += [choice.ask] if choice.ask else []
         if choice.origin == "approval":
             return remember.after_approval(
                 book.memory, now, action=action, closed=closed, shell=shell, nudge=nudge
@@ -276,6 +277,12 @@ class Move:
                 dropped=choice.dropped,
             )
         return msgspec.structs.replace(memory, reflexes=self.fired)
+
+    def finish(self, memory: Memory, outcome: Outcome, words: str) -> None:
+        """Commit, and only then close what the move has ended: an answer must not be lost."""
+        self.book.finish(memory, outcome, words)
+        for ask, how in self.over:
+            self.book.close(ask, how)
 
     def failed(self, code: str, error: str, memory: Memory | None = None) -> End:
         return failed(self.book, self.sight, code, error, memory)

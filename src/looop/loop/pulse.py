@@ -45,13 +45,18 @@ class Pulse:
         self._why = self._why or why
         self._stop.set()
 
-    def _config_stamp(self) -> tuple[int, int]:
-        path = self._parts.config.source or self._parts.store.paths.config
-        try:
-            found = files.stat_or_none(path)
-        except LooopError:
-            return (-1, -1)
-        return (found.st_mtime_ns, found.st_size) if found else (0, 0)
+    def _config_stamp(self) -> list[tuple[int, int]]:
+        """What tells whether settings changed; the original's file counts until there is ours."""
+        own = self._parts.store.paths.config
+        stamps: list[tuple[int, int]] = []
+        for path in (own, own.with_name("config.json")):
+            try:
+                found = files.stat_or_none(path)
+            except LooopError:
+                stamps.append((-1, -1))
+                continue
+            stamps.append((found.st_mtime_ns, found.st_size) if found else (0, 0))
+        return stamps
 
     def _refresh(self) -> None:
         """Read changed settings; a file that makes no sense leaves the last good ones in force."""
@@ -91,7 +96,7 @@ class Pulse:
             memory = msgspec.structs.replace(memory, wake_at=0.0, moved=False)
         return gates.next_beat(memory, now, self._parts.config)
 
-    def _note(self, end: End, next_at: float, why: str) -> None:
+    def _note(self, end: End | None, next_at: float, why: str) -> None:
         with contextlib.suppress(OSError):
             files.write_atomic(
                 self._parts.store.paths.pulse_note,
@@ -100,8 +105,8 @@ class Pulse:
                         owner=self._owner,
                         started=self._started,
                         beats=self._beats,
-                        beat_at=self._parts.clock.wall(),
-                        beat_said=text.one_line(end.said, 300),
+                        beat_at=self._parts.clock.wall() if end else 0.0,
+                        beat_said=text.one_line(end.said, 300) if end else "",
                         next_at=next_at,
                         next_why=why,
                     )
@@ -112,6 +117,8 @@ class Pulse:
     async def run(self) -> None:
         """Beat until stopped; a stop during a beat ends what the beat has running."""
         parts = self._parts
+        # Who has the profile can be told from the first moment, however long the first beat is.
+        self._note(None, self._started, "first look")
         recover.leftovers()
         parts.tell(
             "pulse_started",

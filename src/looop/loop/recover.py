@@ -21,7 +21,7 @@ from looop.model.actions import (
     WriteSchedule,
     WriteSensor,
 )
-from looop.model.records import BeatRecord, Memory, Notice, Outcome
+from looop.model.records import BeatRecord, Fired, Memory, Notice, Outcome
 from looop.state import memory as memories
 from looop.state.logs import Journal
 
@@ -94,13 +94,25 @@ async def _interrupted(parts: Parts, record: BeatRecord, memory: Memory) -> Memo
     )
     if answer:
         words += f" -- {answer}"
+    if not record.line:
+        # The line is fixed before anything else, so that a second crash does not write it twice.
+        record = msgspec.structs.replace(
+            record,
+            line=Journal.line(now, f"interrupted · {what}" + (f" · {answer}" if answer else "")),
+        )
+        parts.store.runs.write(record)
     if all(notice.run != record.run for notice in memory.notices):
         notice = Notice(at=now, kind="interrupted", text=words, run=record.run)
-        memory = msgspec.structs.replace(memory, notices=(*memory.notices, notice))
+        reflexes = memory.reflexes
+        if record.origin == "reflex":
+            # The rule has had its turn: firing again would do the same move a second time.
+            reflexes = reflexes | {record.decider: Fired(digest=record.digest, at=now)}
+        memory = msgspec.structs.replace(
+            memory, notices=(*memory.notices, notice), reflexes=reflexes
+        )
         memories.store(parts.store.paths, memory)
-        line = Journal.line(now, f"interrupted · {what}")
-        parts.store.journal.add(line)
         parts.tell("interrupted", run=record.run, action=record.action, probe=answer)
+    parts.store.journal.add_once(record.line)
     # An approval was spent when its move began: a yes is good for one run.
     if record.ask and record.origin == "approval":
         _close(parts, record.ask, "interrupted")

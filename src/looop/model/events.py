@@ -5,7 +5,7 @@ __all__ = ["EVENTS"]
 # Event -> (what happened, its fields besides seq, ts and event).
 EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "pulse_started": ("A pulse took the lock of this profile.", ("pid", "runner", "autonomy")),
-    "pulse_stopped": ("It let go, on a signal or at the end of a single tick.", ("reason",)),
+    "pulse_stopped": ("It let go, on a signal.", ("reason",)),
     "beat_started": ("A beat began: the world is looked at.", ("forced",)),
     "sensed": ("Every due sensor has run.", ("ok", "failed", "ran", "took_s")),
     "sensor_flapping": ("A reading changes too often to be a signal.", ("sensor", "streak")),

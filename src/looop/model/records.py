@@ -51,7 +51,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     `kind` is `question`, `approval` (a held move) or `notice`. States: `pending`, then
     `answered`, then `closed`; or `expired`. For an approval, `action` is the exact move,
     `digest` what a yes is bound to, `rule` and `reason` why it was held, `shown` the diff or
-    command that was put before the human, `decision` what rides with the move. `key` makes
+    command that was put before the human, `journal` and `goal` what rides with the move. `key` makes
     asking again find this one. Times are wall seconds; `expires` 0 means never.
     """
 
@@ -204,8 +204,8 @@ class Memory(Struct, frozen=True, kw_only=True):
     the last success and `failed_at`/`failed_policy` say when and under which policy the last
     one was. `noop_at` is set while the last decision was a noop. `wake_at` is the deadline
     that a decision asked for. `decides` are launches of the runner in the last hour. `handled`
-    are changed items that a reflex has dealt with since, and their values. Times are wall
-    seconds.
+    are changed items that a reflex has dealt with since, and their values; `refused` are digests
+    of held moves that a human said no to. Times are wall seconds.
     """
 
     v: int = 1
@@ -227,6 +227,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     served: dict[str, float] = field(default_factory=dict[str, float])
     dropped: tuple[str, ...] = ()
     handled: dict[str, str] = field(default_factory=dict[str, str])
+    refused: dict[str, float] = field(default_factory=dict[str, float])
     moved: bool = False
 
 

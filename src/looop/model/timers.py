@@ -32,23 +32,54 @@ def _cron_problem(expression: str) -> str:
         if len(expression.split()) != 5:
             return f"cron {expression!r} must have five fields"
         next(CronSim(expression, datetime.datetime(2026, 1, 1)))  # noqa: DTZ001 - any moment
-    except (CronSimError, StopIteration) as error:
+    except (CronSimError, StopIteration, ValueError) as error:
         return f"cron {expression!r} never comes: {error}"
     return ""
 
 
+class _Local(datetime.tzinfo):
+    """Local time with its changes of offset, which a fixed offset of this moment would miss."""
+
+    def utcoffset(self, dt: datetime.datetime | None) -> datetime.timedelta:
+        naive = (dt or _EPOCH).replace(tzinfo=None)
+        # To the second: older offsets are not whole minutes, and floats are not exact.
+        return naive - (_EPOCH + datetime.timedelta(seconds=naive.timestamp()))
+
+    def dst(self, dt: datetime.datetime | None) -> datetime.timedelta | None:
+        return None
+
+    def fromutc(self, dt: datetime.datetime) -> datetime.datetime:
+        at = dt.replace(tzinfo=datetime.UTC).timestamp()
+        return datetime.datetime.fromtimestamp(at).replace(tzinfo=self)  # noqa: DTZ006
+
+
+_EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - the offset is what is looked for
+_LOCAL = _Local()
+# No change of the clocks is larger.
+_SHIFT_S = 3 * 3600.0
+_AROUND = (-_SHIFT_S, 0.0, _SHIFT_S)
+
+
 def _cron_moment(expression: str, at: float, *, back: bool) -> float | None:
+    """
+    The last moment at or before `at`, or the first after it.
+
+    A moment that the clocks jump over comes right after the jump; one that comes twice counts
+    once, unless the expression has a wildcard for its minute or hour.
+    """
     from cronsim import CronSim
 
-    here = datetime.datetime.fromtimestamp(at).astimezone()
-    # The search is exclusive of its start; a moment that is exactly now has come.
-    start = here + datetime.timedelta(minutes=1) if back else here
-    try:
-        for moment in CronSim(expression, start, reverse=back):
-            if not back or moment <= here:
-                return moment.timestamp()
-    except StopIteration:
-        pass
+    start = datetime.datetime.fromtimestamp(at, _LOCAL)
+    if back:
+        # The search is exclusive of its start, and a moment that is exactly now has come. Near a
+        # change of the clocks, wall time runs ahead of itself.
+        around = {datetime.datetime.fromtimestamp(at + s, _LOCAL).utcoffset() for s in _AROUND}
+        ahead = 60.0 if len(around) == 1 else _SHIFT_S
+        start = datetime.datetime.fromtimestamp(at + ahead, _LOCAL)
+    for moment in CronSim(expression, start, reverse=back):
+        found = moment.timestamp()
+        if found <= at if back else found > at:
+            return found
     return None
 
 
@@ -72,7 +103,7 @@ def next_due(schedule: Schedule, now: float) -> float | None:
     if schedule.at is not None:
         return schedule.at if now < schedule.at else None
     if schedule.every_s is not None:
-        period = int((now - schedule.anchor) // schedule.every_s)
+        period = max(0, int((now - schedule.anchor) // schedule.every_s))
         return schedule.anchor + (period + 1) * schedule.every_s
     return _cron_moment(schedule.cron or "", now, back=False)
 

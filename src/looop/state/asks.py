@@ -3,6 +3,7 @@
 import msgspec
 
 from looop.errors import Conflict, LooopError, NotFound, Refused
+from looop.kit import files
 from looop.model.records import Answer, Ask
 from looop.paths import Paths
 from looop.state.table import Table
@@ -17,6 +18,7 @@ class Asks:
     """The open asks of a profile, and the archive of closed ones."""
 
     def __init__(self, paths: Paths) -> None:
+        self._locks = paths.locks
         self._open = Table(paths.asks, Ask)
         self._archive = Table(paths.ask_archive, Ask)
 
@@ -37,21 +39,11 @@ class Asks:
 
     def look(self) -> tuple[list[Ask], list[str]]:
         """The readable open asks, and one line for each other. Raises `Unreadable`."""
-        found: list[Ask] = []
-        problems: list[str] = []
-        for name in self._open.names():
-            try:
-                ask = self._open.get(name)
-            except LooopError as error:
-                problems.append(str(error))
-                continue
-            if ask is not None:
-                found.append(ask)
-        return sorted(found, key=lambda ask: (ask.created, ask.id)), problems
+        return _look(self._open)
 
     def closed(self) -> list[Ask]:
-        """Archived asks, oldest first."""
-        return sorted(self._archive.all().values(), key=lambda ask: (ask.created, ask.id))
+        """Archived asks, oldest first; those that cannot be read are left out."""
+        return _look(self._archive)[0]
 
     def get(self, ask_id: str) -> Ask | None:
         """An ask, open or archived."""
@@ -63,6 +55,12 @@ class Asks:
 
         `ask.id` is ignored; the id is the asker and a number.
         """
+        files.ensure_dir(self._locks)
+        # Two askers with one key must see each other, whichever process they are in.
+        with files.dir_lock(self._locks):
+            return self._add(ask)
+
+    def _add(self, ask: Ask) -> Ask:
         if ask.key:
             for other in self.open():
                 if other.key == ask.key and other.state == "pending":
@@ -134,6 +132,19 @@ class Asks:
         archived = self._archive.names()
         if len(archived) <= keep * 2:
             return
-        by_age = sorted(self._archive.all().values(), key=lambda ask: ask.created)
-        for ask in by_age[:-keep]:
+        for ask in self.closed()[:-keep]:
             self._archive.drop(ask.id)
+
+
+def _look(table: Table[Ask]) -> tuple[list[Ask], list[str]]:
+    found: list[Ask] = []
+    problems: list[str] = []
+    for name in table.names():
+        try:
+            ask = table.get(name)
+        except LooopError as error:
+            problems.append(str(error))
+            continue
+        if ask is not None:
+            found.append(ask)
+    return sorted(found, key=lambda ask: (ask.created, ask.id)), problems

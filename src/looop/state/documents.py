@@ -1,6 +1,8 @@
 """What people and moves write: PLAYBOOK, goals, sensor scripts; with the PLAYBOOK's history."""
 
-from looop.errors import NotFound
+import contextlib
+
+from looop.errors import LooopError, NotFound
 from looop.kit import clock, files, names, text
 from looop.paths import Paths
 
@@ -55,7 +57,8 @@ class Documents:
         """Replace the PLAYBOOK after keeping the previous one; history never blocks the write."""
         old = files.read_bytes(self._paths.playbook)
         if old is not None:
-            self._keep(old, at, keep)
+            with contextlib.suppress(OSError, LooopError):
+                self._keep(old, at, keep)
         files.write_atomic(self._paths.playbook, text.ended(body).encode("utf-8", "replace"))
 
     def _keep(self, old: bytes, at: float, keep: int) -> None:

@@ -9,12 +9,18 @@ from looop.paths import Paths
 __all__ = ["History"]
 
 POLICY = ("PLAYBOOK.md", "goals", "sensors", "schedules", "reflexes.toml", "admission.toml")
-_IGNORE = "*\n!.gitignore\n" + "".join(
-    f"!{name}\n" + (f"!{name}/**\n" if "." not in name else "") for name in POLICY
+# All but the policy files, and of those not what publishing leaves beside them.
+_IGNORE = (
+    "*\n!.gitignore\n"
+    + "".join(f"!{name}\n" + (f"!{name}/**\n" if "." not in name else "") for name in POLICY)
+    + ".dirlock\n.*.tmp\n"
 )
 _IDENTITY = ("-c", "user.name=looop", "-c", "user.email=looop@localhost")
 # The user's own git settings (signing, hooks, templates) have no business in a state directory.
-_QUIET = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=256")
+_QUIET = (
+    "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=256",
+    "-c", "safe.directory=*",
+)  # fmt: skip
 
 
 class History:
@@ -25,7 +31,12 @@ class History:
 
     def _git(self, *words: str) -> str:
         env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-        env |= {"GIT_CEILING_DIRECTORIES": str(self._paths.data.parent), "LC_ALL": "C"}
+        env |= {
+            "GIT_CEILING_DIRECTORIES": str(self._paths.data.parent),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "LC_ALL": "C",
+        }
         argv = ["git", *_IDENTITY, *_QUIET, *words]
         try:
             code, out, err = tool.capture(argv, cwd=self._paths.data, env=env, limit_s=20)
@@ -94,6 +105,8 @@ class History:
         if not self.exists:
             raise NotFound("this profile keeps no history; `looop init --git` starts it")
         known = self._known(commit)
+        if not self._git("log", "-1", "--format=%P", known).strip():
+            raise Refused(f"{commit} is the beginning of the history; there is nothing before it")
         self.commit("changes by hand")
         message = self._git("log", "-1", "--format=%s", known).strip()
         try:

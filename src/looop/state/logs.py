@@ -11,6 +11,7 @@ from looop.errors import LooopError
 from looop.kit import clock, files, jsonl, text
 from looop.model.events import EVENTS
 from looop.model.records import Spend
+from looop.state import table
 
 __all__ = ["EventLog", "Journal", "Ledger", "day_start"]
 
@@ -42,12 +43,24 @@ class Journal:
         """The last `count` lines, oldest first; the previous generation helps out."""
         lines: list[str] = []
         for part in (self._path, self._path.with_name(self._path.name + ".1")):
-            data = files.read_tail(part, 4096 + 600 * count) or b""
-            found = [line for line in data.decode("utf-8", "replace").split("\n") if line.strip()]
-            lines = found + lines
+            lines = _last_lines(part, count) + lines
             if len(lines) >= count:
                 break
         return lines[-count:] if count else []
+
+
+def _last_lines(path: Path, count: int) -> list[str]:
+    """The last `count` whole lines of a file or more, read from its end; blank ones left out."""
+    limit = 4096 + 600 * count
+    while True:
+        data = files.read_tail(path, limit) or b""
+        whole = len(data) < limit
+        # Where the tail begins inside a line, that piece is not a line.
+        found = data.decode("utf-8", "replace").split("\n")[0 if whole else 1 :]
+        lines = [line for line in found if line.strip()]
+        if whole or len(lines) >= count:
+            return lines
+        limit *= 4
 
 
 class EventLog:
@@ -74,7 +87,7 @@ class EventLog:
             with files.dir_lock(self._lock_dir):
                 seq = self._last_seq() + 1
                 row = {**fields, "seq": seq, "ts": clock.utc_iso(at), "event": event}
-                files.append_line(self._path, msgspec.json.encode(row).decode())
+                files.append_line(self._path, _line(row))
         except (OSError, LooopError):
             return 0
         return seq
@@ -85,6 +98,10 @@ class EventLog:
     def since(self, seq: int) -> list[dict[str, Any]]:
         """Every event after `seq` that is still kept, oldest first."""
         return [row for row in jsonl.objects(self._path) if _seq(row) > seq]
+
+
+def _line(row: Any) -> str:
+    return table.encode(row).decode().rstrip("\n")
 
 
 def _seq(row: dict[str, Any]) -> int:
@@ -115,7 +132,7 @@ class Ledger:
 
     def add(self, row: Spend) -> None:
         files.rotate(self._path, self._cap)
-        files.append_line(self._path, msgspec.json.encode(row).decode(), durable=True)
+        files.append_line(self._path, _line(row), durable=True)
 
     def has(self, run: str) -> bool:
         """Whether one of the latest rows is of that run."""

@@ -38,8 +38,14 @@ class Runs:
             return run
 
     def write(self, record: BeatRecord) -> None:
-        """Publish how far a run got; it survives a power cut once this returns."""
-        files.write_atomic(self.directory(record.run) / RECORD, table.encode(record))
+        """
+        Publish how far a run got; from the act on, it survives a power cut once this returns.
+
+        Before the act nothing has happened that a lost record could hide.
+        """
+        durable = record.phase in ("acting", "acted", "done")
+        path = self.directory(record.run) / RECORD
+        files.write_atomic(path, table.encode(record), durable=durable)
 
     def read(self, run: str) -> BeatRecord | None:
         return table.load(self.directory(run) / RECORD, BeatRecord)
@@ -52,7 +58,11 @@ class Runs:
 
     def ids(self) -> list[str]:
         """Runs that are kept, oldest first."""
-        runs = [name for name in files.list_names(self._paths.runs) if names.is_name(name)]
+        runs = [
+            name
+            for name in files.list_names(self._paths.runs)
+            if names.is_name(name) and os.path.isdir(self._paths.runs / name)
+        ]
         return sorted(runs, key=lambda run: run.partition("-")[2])
 
     def unfinished(self) -> list[BeatRecord]:

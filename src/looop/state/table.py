@@ -1,5 +1,6 @@
 """Typed tables over directories: one JSON file a record, its stem the key."""
 
+import json
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -15,7 +16,12 @@ T = TypeVar("T")
 
 def encode(record: Any) -> bytes:
     """A record as one readable line of JSON."""
-    return msgspec.json.encode(record) + b"\n"
+    try:
+        return msgspec.json.encode(record) + b"\n"
+    except UnicodeEncodeError:
+        # Half a surrogate pair, from an argument that is not UTF-8 say, has no bytes of its own.
+        text = json.dumps(msgspec.to_builtins(record), ensure_ascii=False)
+        return text.encode("utf-8", "replace") + b"\n"
 
 
 def decode(data: bytes, kind: type[T], where: Path) -> T:

@@ -1,6 +1,7 @@
 """`run_shell`: one command in the data dir, with a deadline, and the files it must not touch."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import Struct, UnsetType
 
@@ -32,27 +33,42 @@ class Guard:
 
     def __init__(self, paths: Paths) -> None:
         found = {paths.data / name for name in PROTECTED} | {paths.config}
-        self._before = {path: files.read_bytes(path) for path in sorted(found)}
+        self._before = {path: (_link(path), files.read_bytes(path)) for path in sorted(found)}
 
     def restore(self, at: float) -> list[str]:
         """Put back every protected file that changed; their names. The change is kept aside."""
         restored: list[str] = []
-        for path, before in self._before.items():
+        for path, (link, before) in self._before.items():
             try:
                 after = files.read_bytes(path)
             except LooopError:
                 after = b""
-            if after == before:
+            moved = _link(path) != link
+            if after == before and not moved:
                 continue
             if after:
                 aside = path.with_name(f"{path.name}.refused-{clocks.local_stamp(at)}")
                 files.write_atomic(aside, after)
-            if before is None:
-                files.remove(path)
-            else:
-                files.write_atomic(path, before)
+            self._put_back(path, link if moved else None, before, clear=moved)
             restored.append(path.name)
         return restored
+
+    @staticmethod
+    def _put_back(path: Path, link: str | None, before: bytes | None, *, clear: bool) -> None:
+        # A link is written through, so one that was not there must go first.
+        if path.is_dir() and not path.is_symlink():
+            files.remove_tree(path)
+        elif clear or before is None:
+            files.remove(path)
+        if link is not None:
+            path.symlink_to(link)
+        if before is not None:
+            files.write_atomic(path, before)
+
+
+def _link(path: Path) -> str | None:
+    """Where a symlink leads; None for anything else."""
+    return str(path.readlink()) if path.is_symlink() else None
 
 
 class Ran(Struct, frozen=True, kw_only=True):

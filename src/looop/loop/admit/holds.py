@@ -1,9 +1,11 @@
 """Held moves: put before a human with everything that a yes means, and spent exactly once."""
 
 import difflib
+from pathlib import Path
 
 from msgspec import Struct, UnsetType
 
+from looop.errors import LooopError
 from looop.kit import files, text
 from looop.loop.decide import decision as decisions
 from looop.loop.decide.decision import BadDecision
@@ -29,11 +31,25 @@ class Answered(Struct, frozen=True, kw_only=True):
     how: str
 
 
+def _lines(body: str) -> list[str]:
+    # Only a newline ends a line for the programs that will read it.
+    return text.ended(body)[:-1].split("\n") if body else []
+
+
 def _diff(old: str, new: str, name: str) -> str:
     lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), f"{name} (now)", f"{name} (proposed)", lineterm=""
+        _lines(old), _lines(new), f"{name} (now)", f"{name} (proposed)", lineterm=""
     )
     return "\n".join(lines) or "(no difference)"
+
+
+def _file_diff(path: Path, new: str, name: str) -> str:
+    try:
+        old = files.read_text(path) or ""
+    except LooopError as error:
+        # The human must see the move all the same.
+        return f"({error})\n{new}"
+    return _diff(old, new, name)
 
 
 def preview(store: Store, action: Action) -> str:
@@ -43,12 +59,12 @@ def preview(store: Store, action: Action) -> str:
         case RunShell(cmd=cmd, probe=probe):
             shown = cmd if isinstance(probe, UnsetType) else f"{cmd}\nprobe: {probe}"
         case WritePlaybook(body=body):
-            shown = _diff(files.read_text(paths.playbook) or "", body, "PLAYBOOK.md")
+            shown = _file_diff(paths.playbook, body, "PLAYBOOK.md")
         case WriteSensor(name=name, script=script):
             path = paths.sensor(name)
-            shown = _diff(files.read_text(path) or "", script, f"sensors/{path.name}")
+            shown = _file_diff(path, script, f"sensors/{path.name}")
         case WriteGoal(id=goal_id, body=body):
-            shown = _diff(files.read_text(paths.goal(goal_id)) or "", body, f"goals/{goal_id}.md")
+            shown = _file_diff(paths.goal(goal_id), body, f"goals/{goal_id}.md")
         case _:
             shown = "\n".join(f"{k}: {v}" for k, v in actions.as_dict(action).items())
     return text.clip_middle(text.plain(shown), _SHOWN_LIMIT)
@@ -97,7 +113,8 @@ def hold(
 
 def _judge(ask: Ask) -> Answered:
     answer = ask.answer
-    if answer is None or answer.text.split()[0].lower().strip(".,!") not in YES:
+    words = answer.text.split() if answer else []
+    if not words or words[0].lower().strip(".,!") not in YES:
         return Answered(ask=ask, decision=None, how="denied")
     try:
         decision = decisions.from_value(

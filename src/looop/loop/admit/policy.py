@@ -88,9 +88,12 @@ def _catastrophic(request: Request) -> str:
 
 def _not_read_only(request: Request) -> str:
     """Why the move's shell is not known to be read-only; an empty string if it is."""
+    if not request.shells:
+        return "the command was not analysed"
     for name, facts in request.shells.items():
         if not facts.read_only:
-            return f"{name}: {facts.why or 'not on the read-only list'}"
+            why = facts.why or "it is not known to only read"
+            return why if name == "cmd" else f"{name}: {why}"
     return ""
 
 

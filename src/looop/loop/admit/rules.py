@@ -180,14 +180,18 @@ def admit(request: Request, rules: Rules, facts: dict[str, Any]) -> Verdict:
 
 
 def _apply(rule: Rule, request: Request, data: dict[str, Any]) -> Verdict | None:
+    holds: Any = None
+    why = "`when` is neither true nor false"
     try:
         holds = rule.when.value(data)
     except ExprError as error:
+        why = str(error)
+    if not isinstance(holds, bool):
         if rule.verdict == "allow" or isinstance(request.action, HARMLESS):
             return None
-        reason = f"{rule.name} cannot be evaluated: {error}"
+        reason = f"{rule.name} cannot be evaluated: {why}"
         return Verdict(verdict="hold", rule=rule.name, reason=reason, taint=request.taint)
-    if holds is not True:
+    if not holds:
         return None
     return Verdict(
         verdict=rule.verdict,

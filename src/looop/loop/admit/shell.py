@@ -10,6 +10,7 @@ from looop.loop.admit.shell_survey import Survey, worlds
 __all__ = ["ShellFacts", "analyse"]
 
 _MOST_SURVEYS = 24
+_MOST_CHARS = 100_000
 _WHY_CHARS = 240
 
 
@@ -61,7 +62,8 @@ def _analyse(command: str) -> ShellFacts:
     surveys = [base]
     scopes = worlds(base.assigns)
     seen = list(scopes)
-    while scopes and len(surveys) < _MOST_SURVEYS:
+    most = min(_MOST_SURVEYS, 2 + _MOST_CHARS // (len(command) + 1))
+    while scopes and len(surveys) < most:
         survey = Survey(trees=base.trees, scope=scopes.pop(0))
         survey.script(command)
         surveys.append(survey)

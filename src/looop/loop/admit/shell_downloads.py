@@ -7,7 +7,7 @@ from looop.loop.admit.shell_runners import SHELLS
 from looop.loop.admit.shell_words import Call, Word, basename, names
 from looop.loop.admit.shell_wrappers import WRAPPERS
 
-__all__ = ["downloads", "foreign_code"]
+__all__ = ["downloads", "foreign_code", "inline_code"]
 
 _FETCHERS = names(
     """
@@ -21,7 +21,7 @@ _INTERPRETER = re.compile(
 _INPUTS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _CODE_OPTION = re.compile(r"-[A-Za-z]*[ceErR]|--eval|--print|-p")
 _RUNS_TEXT = re.compile(
-    r"\b(exec|eval|system|popen|subprocess|spawn|compile|child_process|Function)\b"
+    r"\b(exec|eval|system|popen|subprocess|spawn|compile|child_process|Function|rmtree)\b"
 )
 _BY_TEXT = frozenset(["eval", "source", "."])
 
@@ -75,6 +75,14 @@ def _runs_input(call: Call) -> bool:
     if any(_CODE_OPTION.fullmatch(text) for text in texts):
         return any(_RUNS_TEXT.search(text) for text in texts)
     return "-m" not in texts and (not places or places[0] in _INPUTS)
+
+
+def inline_code(call: Call) -> str:
+    """The code that an interpreter is given as an argument, if it may run commands with it."""
+    if _INTERPRETER.fullmatch(basename(call.words[0])) is None:
+        return ""
+    code = "\n".join(word.text for word in _code(call))
+    return code if _RUNS_TEXT.search(code) else ""
 
 
 def foreign_code(call: Call, fetched: frozenset[str]) -> str:

@@ -8,8 +8,8 @@ from looop.loop.admit.shell_words import HOME, MAYBE, STAR, Call, Word
 __all__ = ["rough_calls"]
 
 _BORDER = re.compile(r"&&|\|\||;|\n|&(?!>)(?<!>&)|[(){}`]")
-_HOME = re.compile(r"(?<![^\s\"'=])~[\w.-]*(?=[/\s\"']|$)|\$HOME\b|\$\{HOME\}")
-_VARIABLE = re.compile(r"\$\{[^}\n]*\}|\$[\w@*#?$!-]")
+_HOME = re.compile(r"(?<![^\s\"'=])~[\w.-]{0,64}(?=[/\s\"']|$)|\$HOME\b|\$\{HOME\}")
+_VARIABLE = re.compile(r"\$\{[^}\n]{0,99}\}|\$[\w@*#?$!-]")
 _TARGET = re.compile(r">[>|&]?\s*([^\s;|&<>()]+)")
 _QUOTES = str.maketrans("", "", "\"'\\")
 _LEADING = re.compile(r"then|do|else|elif|if|while|until|time|!|coproc|\w+=.*")

@@ -37,6 +37,9 @@ def fed_text(feeder: Word | Call) -> Word | None:
     if isinstance(feeder, Word):
         return feeder if feeder.source in ("<<", "<<<") else None
     name = basename(feeder.words[0])
+    if name in ("cat", "tee"):
+        texts = [text for each in feeder.stdin if (text := fed_text(each)) is not None]
+        return joined(texts) if texts else None
     if name not in ("echo", "printf"):
         return None
     said = [word for word in feeder.words[1:] if not re.fullmatch(r"-[neE]+", word.text)]

@@ -36,6 +36,7 @@ _TILDE = re.compile(r"~([A-Za-z0-9._-]*|\+)(?=/|$)")
 _ANSI = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{1,4}|[0-7]{1,3}|.)", re.DOTALL)
 _ANSI_NAMED = dict(zip("ntrabfveE\\'\"?", "\n\t\r\a\b\f\v\x1b\x1b\\'\"?", strict=True))
 _MOST_WORDS = 64
+_MOST_EXPANDED = 500_000
 
 
 class Hooks(Protocol):
@@ -132,6 +133,7 @@ class Speller:
         self._scope = scope
         self._hooks = hooks
         self._calls: list[Call] = []
+        self._budget = _MOST_EXPANDED
 
     def written(self, node: Node) -> str:
         """A node's own source text."""
@@ -243,7 +245,8 @@ class Speller:
 
     def _value(self, name: str, quoted: bool) -> str | None:
         value = (self._scope or {}).get(name)
-        if value is None:
+        self._budget -= len(value or "")
+        if value is None or self._budget < 0:
             return HOME if name == "HOME" else None
         if quoted:
             return value
@@ -252,6 +255,8 @@ class Speller:
 
 def _word(text: str, source: str, calls: tuple[Call, ...], *, sure: bool = True) -> Word:
     text = text.translate(_DEAD)
+    if "]" not in text:
+        text = text.replace(CLASS, "[")
     many = MANY in text
     literal = sure and not marked(text)
     text = text.replace(MANY, "").replace(DECODED, "")

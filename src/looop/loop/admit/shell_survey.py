@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 from msgspec import Struct, field, structs
 
 from looop.kit.text import one_line
 from looop.loop.admit.shell_ast import Script, walk
 from looop.loop.admit.shell_dangers import DANGEROUS, danger
-from looop.loop.admit.shell_downloads import downloads, foreign_code
+from looop.loop.admit.shell_downloads import downloads, foreign_code, inline_code
 from looop.loop.admit.shell_parse import Node, NotParsed, Unavailable, parse
 from looop.loop.admit.shell_paths import is_sink, moved, protected
 from looop.loop.admit.shell_reads import LISTED, asks_version, misplaced, objection
@@ -28,14 +29,15 @@ from looop.loop.admit.shell_words import (
     readable,
 )
 from looop.loop.admit.shell_wrappers import WRAPPERS, peel
-from looop.loop.admit.shell_writes import operands, written
+from looop.loop.admit.shell_writes import WRITERS, operands, written
 
 __all__ = ["Survey", "worlds"]
 
 _MOST_TREES = 40
 _MOST_DEPTH = 16
 _MOST_WORLDS = 8
-_KNOWN = LISTED | DANGEROUS | WRAPPERS
+_MOST_VALUE = 2000
+_KNOWN = LISTED | DANGEROUS | WRAPPERS | WRITERS
 _FD = re.compile(r"\d+-?|-")
 _QUIET = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
 _NET = ("/dev/tcp", "/dev/udp")
@@ -154,10 +156,16 @@ class Survey(Struct, kw_only=True):
             self.obscure.append(f"runs a program that is not named literally: {source}")
         if depth > _MOST_DEPTH:
             self.obscure.append(f"holds too many commands within commands: {source}")
+            self._deep(call)
             return
         if what := danger(call, self.cwd) or foreign_code(call, self.fetched):
             self._danger(what, source)
+        if code := inline_code(call):
+            self._rough(code, depth, f"runs code that may run commands: {source}")
         if marked(program.text):
+            for option, word in pairwise(call.words):
+                if option.text == "-c":
+                    self.script(readable(word.text), depth + 1)
             return
         self.programs[name] = None
         for word in written(call.words):
@@ -168,6 +176,14 @@ class Survey(Struct, kw_only=True):
             self._positional(call)
             return
         self._judge(call, name, script, depth)
+
+    def _deep(self, call: Call) -> None:
+        """Past the limit, any word that may be a dangerous program is taken for one."""
+        for index, word in enumerate(call.words[:500]):
+            if basename(word) in DANGEROUS:
+                inner = structs.replace(call, words=call.words[index:])
+                if what := danger(inner, self.cwd):
+                    self._danger(what, " ".join(each.source for each in inner.words))
 
     def _judge(self, call: Call, name: str, script: Script, depth: int) -> None:
         if asks_version(call.words):
@@ -204,7 +220,7 @@ def worlds(assigns: Iterable[Assign]) -> list[Scope]:
     """Scopes in which every variable has, once at least, each value that it is ever given."""
     values: dict[str, dict[str, None]] = {}
     for assign in assigns:
-        if assign.value is not None and assign.name:
+        if assign.value is not None and len(assign.value) <= _MOST_VALUE:
             values.setdefault(assign.name, {})[assign.value] = None
     lists = {name: list(found)[:_MOST_WORLDS] for name, found in values.items()}
     count = max((len(found) for found in lists.values()), default=0)

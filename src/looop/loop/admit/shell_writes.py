@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from looop.loop.admit.shell_words import Word, basename, names, respelt
 
-__all__ = ["flagged", "git_verb", "operands", "written"]
+__all__ = ["WRITERS", "flagged", "git_verb", "operands", "written"]
 
 _ALL = names(
     """
@@ -98,6 +98,17 @@ def _dd(words: Sequence[Word]) -> list[Word]:
     return [respelt(word, word.text[3:]) for word in words if word.text.startswith("of=")]
 
 
+def _found(words: Sequence[Word]) -> list[Word]:
+    wanted = ("-name", "-iname", "-path", "-wholename")
+    removes = any(re.fullmatch(r"-(delete|(exec|ok)(dir)?)", word.text) for word in words)
+    found = _values(words, "-fprint", "-fprint0", "-fprintf", "-fls")
+    return [*found, *_exactly(words, *wanted)] if removes else found
+
+
+def _exactly(words: Sequence[Word], *options: str) -> list[Word]:
+    return [after for word, after in zip(words, words[1:], strict=False) if word.text in options]
+
+
 _WRITERS: Mapping[str, Callable[[Sequence[Word]], list[Word]]] = {
     **dict.fromkeys(_ALL, operands),
     **dict.fromkeys(_COPIES, _copied),
@@ -109,8 +120,11 @@ _WRITERS: Mapping[str, Callable[[Sequence[Word]], list[Word]]] = {
     "curl": lambda words: _values(words, "-o", "--output"),
     "wget": lambda words: _values(words, "-O", "--output-document"),
     "uniq": lambda words: operands(words)[1:],
-    "find": lambda words: _values(words, "-fprint", "-fprint0", "-fprintf", "-fls"),
+    "find": _found,
 }
+
+
+WRITERS = frozenset(_WRITERS)
 
 
 def written(words: Sequence[Word]) -> list[Word]:

@@ -130,10 +130,13 @@ async def decide(
         kept = canon.canonical(result.decision_text).encode("utf-8", "replace")
         files.write_atomic(around.directory / "answer.json", kept + b"\n", durable=False)
         return Choice(decision=made, code="ok", error="", spends=tuple(spends), launches=attempt)
+    error = f"the decision cannot be used: {'; '.join(problems[:6])}"
     return Choice(
         decision=None,
-        code="bad-decision",
-        error=f"the decision cannot be used: {'; '.join(problems[:6])}",
+        code="bad-decision" if spends else "decide-cap",
+        error=text.one_line(error, 2000)
+        if spends
+        else "the launch was refused: the cap is reached",
         spends=tuple(spends),
         launches=len(spends),
     )

@@ -104,7 +104,9 @@ def _action(fields: dict[str, Any], problems: list[str]) -> Action | None:
     tag = fields.pop("action", None)
     if not isinstance(tag, str) or tag not in ACTIONS:
         known = ", ".join(ACTIONS)
-        problems.append(f"action: {tag!r} is not one of {known}")
+        # Of anything but text the shape is enough, and a deep one could not even be shown.
+        shown = repr(tag[:60]) if isinstance(tag, str) else f"a {type(tag).__name__}"
+        problems.append(f"action: {shown} is not one of {known}")
         return None
     kind = ACTIONS[tag][0]
     values: dict[str, Any] = {}

@@ -22,6 +22,9 @@ JOURNAL_LIMIT = 500
 FAILURE_LIMIT = 2048
 SHELL_LIMIT = 4096
 NAMED_LIMIT = 60
+LABEL_LIMIT = 200
+# No block takes more than this part of the room.
+SHARE = 4
 # Goals that waited longest have room before readings that did not change.
 NEGLECTED = 10
 
@@ -54,7 +57,10 @@ class Inputs(Struct, frozen=True, kw_only=True):
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
-    """The text, the items it had no room for, and the least trusted text in it."""
+    """
+    The text, the items it had no room for (first who shall have room first the next time), and
+    the least trusted text in it.
+    """
 
     text: str
     dropped: tuple[str, ...]
@@ -84,46 +90,50 @@ def policy_marker(secret: str, world: World) -> str:
 def _fenced(marker: str, label: str, body: str) -> str:
     """
     One block. A body can neither close it nor imitate a heading: the marker is unguessable, and
-    lines that look like ours get a backslash.
+    lines that look like ours get a backslash. A label is one line, whatever it was made of.
     """
     lines = [
         "\\" + line if line.startswith(("===", "<<<", ">>>")) else line
         for line in text.plain(body).rstrip("\n").split("\n")
     ]
-    return f"<<< {marker} {label}\n" + "\n".join(lines) + f"\n>>> {marker}\n"
+    return (
+        f"<<< {marker} {text.one_line(label, LABEL_LIMIT)}\n"
+        + "\n".join(lines)
+        + f"\n>>> {marker}\n"
+    )
 
 
 def _section(title: str, body: str) -> str:
     return f"=== {title}\n{body.rstrip()}\n\n"
 
 
-def _goal_blocks(given: Inputs, changed: set[str]) -> Iterable[_Block]:
+def _goal_blocks(given: Inputs, changed: set[str], waiting: Mapping[str, int]) -> Iterable[_Block]:
     by_neglect = sorted(given.world.goals, key=lambda g: (given.served.get(g, 0.0), g))
     neglected = set(by_neglect[:NEGLECTED])
     for goal_id, body in given.world.goals.items():
         item = f"goal:{goal_id}"
-        base = 3 if goal_id in neglected else 5
+        base = 4 if goal_id in neglected else 6
         yield _Block(
             section="GOALS",
             key=item,
             body=text.clip_middle(body, GOAL_LIMIT),
-            rank=_rank(item, changed, given, base=base, order=given.served.get(goal_id, 0.0)),
+            rank=_rank(item, changed, waiting, base=base, order=given.served.get(goal_id, 0.0)),
         )
 
 
 def _rank(
-    item: str, changed: set[str], given: Inputs, *, base: int, order: float
+    item: str, changed: set[str], waiting: Mapping[str, int], *, base: int, order: float
 ) -> tuple[int, float, str]:
-    """Changed items first; of the rest, what had no room last time; then by `order`."""
+    """Changed items first; of the rest, what waits for room, longest first; then by `order`."""
     if item in changed:
         return (2, 0.0, item)
-    if item in given.dropped:
-        return (base, -1.0, item)
+    if item in waiting:
+        return (3, float(waiting[item]), item)
     return (base, order, item)
 
 
 def _reading_body(reading: Reading) -> str:
-    parts = [f"signal: {canon.canonical(reading.signal) if reading.ok else _safe(reading.signal)}"]
+    parts = [f"signal: {_safe(reading.signal)}"]
     if reading.detail not in (None, {}, []):
         parts.append(f"detail: {_safe(reading.detail)}")
     return text.clip_middle("\n".join(parts), READING_LIMIT)
@@ -132,15 +142,24 @@ def _reading_body(reading: Reading) -> str:
 def _safe(value: object) -> str:
     try:
         return canon.canonical(value)
-    except ValueError:
-        return str(value)
+    except (ValueError, RecursionError):
+        return "(cannot be shown)"
 
 
-def _reading_blocks(given: Inputs, changed: set[str]) -> Iterable[_Block]:
+def _trust_of(item: str, world: World) -> Trust:
+    reading = world.readings.get(item.removeprefix("snap:"))
+    if reading is not None:
+        return reading.trust
+    return "own" if item.startswith("snap:sys-") else "public"
+
+
+def _reading_blocks(
+    given: Inputs, changed: set[str], waiting: Mapping[str, int]
+) -> Iterable[_Block]:
     for name, reading in given.world.readings.items():
         item = f"snap:{name}"
         ours = name.startswith("sys-")
-        rank = (1, 0.0, item) if ours else _rank(item, changed, given, base=4, order=0.0)
+        rank = (1, 0.0, item) if ours else _rank(item, changed, waiting, base=5, order=0.0)
         yield _Block(
             section="READINGS",
             key=item,
@@ -272,16 +291,18 @@ def build(given: Inputs) -> Prompt:
     left out last time comes first. Everything left out is named.
     """
     changed = {change.item for change in given.changes}
+    waiting = {item: place for place, item in enumerate(given.dropped)}
     blocks = [
         *_ask_blocks(given),
-        *_goal_blocks(given, changed),
-        *_reading_blocks(given, changed),
+        *_goal_blocks(given, changed, waiting),
+        *_reading_blocks(given, changed, waiting),
     ]
     head = _head(given)
     tail = _tail(given)
     ending = "".join(_section(title, body) for title, body in tail)
     stable = policy_marker(given.secret, given.world)
     room = given.budget - len(head.encode()) - len(ending.encode()) - 2048
+    share = max(1024, room // SHARE)
     kept: dict[str, list[tuple[str, str]]] = {}
     dropped: list[str] = []
     trusts: list[Trust] = []
@@ -292,6 +313,11 @@ def build(given: Inputs) -> Prompt:
         label = f"{kind} {name}" + (f" trust={block.trust}" if kind == "snap" else "")
         written = _fenced(marker, label, block.body)
         size = len(written.encode())
+        if given.budget and size > share:
+            # No single block may keep all others out for ever; a character has up to four bytes.
+            body = text.clip_middle(text.plain(block.body), share // 4)
+            written = _fenced(marker, label, body)
+            size = len(written.encode())
         # The first block without room ends the filling, so that what survives depends on its
         # rank and never on its size.
         full = full or (bool(given.budget) and size > room)
@@ -314,14 +340,14 @@ def build(given: Inputs) -> Prompt:
         sections.append("LEFT OUT")
     if given.shell:
         trusts.append("public")
-    # A signal's change is quoted even when its reading had no room.
+    # A signal's change is quoted even when its reading had no room, or is gone.
     changed_trust: list[Trust] = [
-        reading.trust for name, reading in given.world.readings.items() if f"snap:{name}" in changed
+        _trust_of(item, given.world) for item in changed if item.startswith("snap:")
     ]
     sections += [title for title, _ in tail]
     return Prompt(
         text="".join(parts) + ending,
-        dropped=tuple(sorted(dropped)),
+        dropped=tuple(dropped),
         taint=worst(trusts + changed_trust),
         sections=tuple(sections),
     )

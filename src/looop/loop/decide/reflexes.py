@@ -24,8 +24,12 @@ __all__ = ["VARIABLES", "Match", "Reflex", "Rules", "choose", "facts", "fired", 
 
 VARIABLES = ("sensors", "asks", "goals", "schedules", "budget", "changed", "now")
 _HOLE = re.compile(r"\$\{([^{}]*)\}")
-_NAMED = re.compile(r"\bsensors\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:'([^']*)'|\"([^\"]*)\")\s*\])")
+_NAMED = re.compile(r"\bsensors\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:'([^'\\]+)'|\"([^\"\\]+)\")\s*\])")
 _KEYS = {"name", "when", "do", "once_per"}
+_SHELL_FIELDS = ("cmd", "probe", "script")
+_INT64 = 1 << 63
+# Here-documents, arithmetic, $'...', and expansions within expansions.
+_UNQUOTABLE = re.compile(r"(?<!<)<<(?!<)|\(\(|\$'|\$\[|\[\$\{|\$\{[^}]*\$\{")
 
 
 class Reflex(Struct, frozen=True, kw_only=True):
@@ -119,12 +123,7 @@ def _compile(entry: Any, compiler: Engine) -> Reflex:
         condition = compiler.compile(when)
     except ExprError as error:
         raise Usage(f"{name}: when: {error}") from error
-    holes: dict[str, Expression] = {}
-    for source in sorted(_holes(do)):
-        try:
-            holes[source] = compiler.compile(source)
-        except ExprError as error:
-            raise Usage(f"{name}: ${{{source}}}: {error}") from error
+    holes = _compile_holes(name, do, compiler)
     reflex = Reflex(
         name=name,
         when=condition,
@@ -141,6 +140,19 @@ def _compile(entry: Any, compiler: Engine) -> Reflex:
     return reflex
 
 
+def _compile_holes(name: str, do: dict[str, Any], compiler: Engine) -> dict[str, Expression]:
+    found: dict[str, Expression] = {}
+    for source in sorted(_holes(do)):
+        try:
+            found[source] = compiler.compile(source)
+        except ExprError as error:
+            raise Usage(f"{name}: ${{{source}}}: {error}") from error
+    for code in _shell_texts(do):
+        if trouble := _unquotable(code):
+            raise Usage(f"{name}: {trouble}")
+    return found
+
+
 def _holes(value: Any) -> set[str]:
     if isinstance(value, str):
         return {match.strip() for match in _HOLE.findall(value)}
@@ -151,14 +163,69 @@ def _holes(value: Any) -> set[str]:
     return set()
 
 
+def _shell_texts(value: Any) -> list[str]:
+    """Every piece of shell in `do`."""
+    if not is_object(value):
+        return []
+    found = [v for k, v in value.items() if k in _SHELL_FIELDS and isinstance(v, str)]
+    return found + [code for v in value.values() for code in _shell_texts(v)]
+
+
+def _unquotable(code: str) -> str:
+    """
+    Why a hole of this shell text cannot become one literal word; an empty string if each can.
+
+    The value is put in quotes of its own. Those would end the quotes that a hole stands in, and
+    in a here-document, a comment or arithmetic they mean something else.
+    """
+    if not _HOLE.search(code):
+        return ""
+    if bad := _UNQUOTABLE.search(code):
+        return f"a value cannot be put into shell text that has {bad[0]}"
+    inside = ""
+    at = 0
+    while at < len(code):
+        char = code[at]
+        hole = _HOLE.match(code, at)
+        if hole and (inside or code[at - 1 : at] in ("$", "\\")):
+            return f"{hole[0]} must stand outside of quotes: it becomes one quoted word by itself"
+        if inside == '"' and not hole and (char == "`" or code.startswith(("$(", "${"), at)):
+            return "a value cannot be put into shell text that has a command inside of quotes"
+        if inside:
+            inside = "" if char == inside else inside
+        elif char in "'\"`":
+            inside = char
+        elif char == "#" and (not at or code[at - 1] in " \t\n;&|("):
+            inside = "\n"
+        escaped = char == "\\" and inside not in ("'", "\n") and not _HOLE.match(code, at + 1)
+        at = hole.end() if hole else at + 1 + escaped
+    return ""
+
+
+def _held(value: Any) -> Any:
+    """
+    `value` as expressions can hold it: an integer beyond 64 bits would spoil all of the world,
+    and a NUL character would cut its text off.
+    """
+    if is_object(value):
+        return {_held(k): _held(v) for k, v in value.items()}
+    if is_array(value):
+        return [_held(v) for v in value]
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        return float(value) if abs(value) < 1 << 1000 else str(value)
+    return value
+
+
 def facts(world: World, now: float, changed: list[str]) -> dict[str, Any]:
     """The world as expressions see it; see `VARIABLES`."""
     sensors: dict[str, Any] = {}
     for name, reading in world.readings.items():
         if name.startswith("sensor-"):
             sensors[name.removeprefix("sensor-")] = {
-                "signal": reading.signal,
-                "detail": reading.detail,
+                "signal": _held(reading.signal),
+                "detail": _held(reading.detail),
                 "ok": reading.ok,
                 "trust": reading.trust,
             }
@@ -179,7 +246,10 @@ def facts(world: World, now: float, changed: list[str]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else canon.canonical(value)
+    try:
+        return value if isinstance(value, str) else canon.canonical(value)
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def _fill(value: Any, values: Mapping[str, Any], *, shell: bool = False) -> Any:
@@ -197,9 +267,7 @@ def _fill(value: Any, values: Mapping[str, Any], *, shell: bool = False) -> Any:
             value,
         )
     if is_object(value):
-        return {
-            k: _fill(v, values, shell=k in ("cmd", "probe", "script")) for k, v in value.items()
-        }
+        return {k: _fill(v, values, shell=k in _SHELL_FIELDS) for k, v in value.items()}
     if is_array(value):
         return [_fill(v, values) for v in value]
     return value

@@ -6,12 +6,14 @@ import msgspec
 
 from looop.kit import text
 from looop.kit.child import Done, End
-from looop.kit.shapes import is_object
+from looop.kit.shapes import is_array, is_object
 from looop.model.world import Reading, Trust
 
 __all__ = ["from_run", "from_snapshot", "unreadable"]
 
 _STDERR_BYTES = 1024
+# Deeper values would exhaust the stack of whoever walks them later.
+_MOST_DEPTH = 64
 
 
 def _failure(done: Done, message: str, code: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -52,7 +54,19 @@ def _decode(data: bytes) -> tuple[Any, str]:
         return None, f"did not print JSON: {text.one_line(str(error), 200)}"
     if not is_object(value):
         return None, "printed JSON that is not an object"
+    if _too_deep(value):
+        return None, f"printed JSON that is nested more than {_MOST_DEPTH} deep"
     return value, ""
+
+
+def _too_deep(value: Any) -> bool:
+    level: list[Any] = [value]
+    for _ in range(_MOST_DEPTH):
+        inner = [v.values() if is_object(v) else v for v in level if is_object(v) or is_array(v)]
+        level = [child for children in inner for child in children]
+        if not level:
+            return False
+    return True
 
 
 def _split(value: dict[str, Any]) -> tuple[Any, Any, bool]:
