@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from looop.cli.table import VERBS
+from looop.kit.text import width
 from tests.support.program import LOOOP, looop
 
 Env = dict[str, str]
@@ -411,10 +413,8 @@ def test_a_terminal_gets_colour_and_its_own_width(laid: Env) -> None:
 
     assert child.wait(10) == 0
     assert b"\x1b[" in data
-    plain = [
-        line.split(b"\x1b[0m")[-1] for line in data.replace(b"\r", b"").split(b"\n") if line
-    ]
-    assert max(map(len, plain)) <= 50
+    plain = re.sub("\x1b\\[[0-9;]*m", "", data.decode().replace("\r", ""))
+    assert max(map(width, plain.split("\n"))) <= 50
 
 
 def test_interrupting_a_tick_ends_its_runner(laid: Env, profile_dir: Path) -> None:
@@ -448,7 +448,7 @@ def test_every_verb_has_a_page_of_help(env: Env) -> None:
         assert f"  {verb}" in manual
         page = looop("help", verb, env=env)
         assert page.code == 0
-        assert looop(verb, "--help", env=env).out.rstrip() == page.out.rstrip()
+        assert page.out.startswith(looop(verb, "--help", env=env).out.rstrip())
     for words in ((), ("--help",), ("-h",)):
         assert looop(*(words or ("help",)), env=env).out == manual
     assert looop("--version", env=env).out == looop("version", env=env).out

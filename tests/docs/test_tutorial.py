@@ -22,7 +22,7 @@ _VOLATILE = (
     (r"\b\d+\.\d+ s\b", "SECONDS"),
     (r"\b\d+(ms|[smhd])(\d+[smhd])?\b", "DURATION"),
     # Where a table cuts its last column depends on the width of the others.
-    (r"\S*…", "CUT"),
+    (r"(\S+ )?\S*…", "CUT"),
     (r"\s+", " "),
 )
 

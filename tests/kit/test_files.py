@@ -185,7 +185,7 @@ def test_the_temporary_name_cannot_be_laid_in_wait_as_a_link(
 ) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(OLD)
-    monkeypatch.setattr(os, "urandom", lambda n: b"\0" * n)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(os, "urandom", bytes)
     (tmp_path / ".f.000000000000.tmp").symlink_to(victim)
 
     with pytest.raises(FileExistsError):

@@ -41,7 +41,7 @@ def test_a_held_move_becomes_an_ask_and_the_beat_is_committed(profile: Profile) 
 
     (ask,) = profile.open_asks()
     assert (end.kind, end.action) == ("held", "run_shell")
-    assert end.said.startswith("held as loop-1 · left a mark: cmd: ")
+    assert end.said.startswith("held as loop-1 · left a mark: ")
     assert (ask.id, ask.kind, ask.state) == ("loop-1", "approval", "pending")
     assert (ask.rule, ask.origin, ask.run) == ("guarded:shell", "runner", end.run)
     assert ask.shown == TOUCH

@@ -3,8 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def started(actor: str, *args: Any) -> Iterator["subprocess.Popen[str]"]:
+def started(actor: str, *args: Any) -> Generator["subprocess.Popen[str]"]:
     """
     A child that has imported `tests.support.actors`, said so, and waits for a line on stdin.
 
@@ -45,8 +45,6 @@ def _ready(child: "subprocess.Popen[str]") -> None:
 
 def crowd(actor: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
     """Call the actor once for each list of arguments, all at once; what each returned."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         children = [stack.enter_context(started(actor, *call)) for call in calls]
         for child in children:

@@ -24,7 +24,7 @@ back. A policy lets it run, refuses it, or holds it for you. One line is logged.
 
 OUTRO = """\
 Every profile is one directory: $LOOOP_DATA_DIR, else ~/.local/state/looop.
-Exit codes: 0 done, 1 refused or failed, 2 wrong words; `run` gives its command's.
+Exit codes: 0 done, 1 refused or failed, 2 wrong words; `run` gives its own.
 `looop help VERB` explains one verb, `looop help config` every setting."""
 
 

@@ -225,7 +225,7 @@ def asks(views: list[AskView], style: Style) -> list[str]:
     out = table(("ASK", "STATE", "KIND", "AGE", "WHAT"), rows, style)
     if any(view.ask.state == "pending" for view in views):
         hint = "`looop asks ID` shows one whole; `looop answer ID TEXT` answers it."
-        out += ["", style.paint(hint, "dim")]
+        out += ["", *(style.paint(line, "dim") for line in wrapped(hint, 0, style))]
     return out
 
 

@@ -48,7 +48,9 @@ def _init(args: argparse.Namespace) -> int:
     if args.json:
         output.json(done)
         return 0
-    output.lines(done or ["The profile is laid already; nothing to do."])
+    columns = output.style().columns
+    for line in done or ["The profile is laid already; nothing to do."]:
+        output.lines(render.wrap(line, columns))
     print("Next: `looop doctor` checks it, `looop` starts the loop.")
     return 0
 

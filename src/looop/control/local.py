@@ -284,7 +284,9 @@ class LocalControl:
 
     def run_sensor(self, name: str) -> SensorRun:
         import asyncio
+        import secrets
 
+        from looop.kit import proc
         from looop.loop import diff
         from looop.loop.sense import discover, sensors
 
@@ -293,11 +295,15 @@ class LocalControl:
         if name not in found:
             known = ", ".join(found) or "none"
             raise NotFound(f"there is no sensor {name!r}; there are: {known}")
-        reading, done = asyncio.run(
-            sensors.run_one(
-                found[name], self._store.paths, self.config, self._env, self._clock, "byhand"
+        mark = f"byhand-{secrets.token_hex(6)}"
+        try:
+            reading, done = asyncio.run(
+                sensors.run_one(
+                    found[name], self._store.paths, self.config, self._env, self._clock, mark
+                )
             )
-        )
+        finally:
+            proc.sweep(mark)
         before = self._signal(reading.name)
         return SensorRun(
             name=name,

@@ -51,7 +51,8 @@ def _write_config(store: Store, config: configs.Config, runner: str) -> str:
         if original is not None:
             # The original's file stays where it is; what it says is carried over.
             document.add(tomlkit.comment(f"Carried over from {original.name}, which is kept."))
-            for key, value in _carried(config).items():
+            # What the environment says now is not what the file says.
+            for key, value in _carried(configs.load(path, {})).items():
                 document.add(key, value)
             for line in _kept(original, config.kept):
                 document.add(tomlkit.comment(line))
@@ -59,7 +60,8 @@ def _write_config(store: Store, config: configs.Config, runner: str) -> str:
         document = tomlkit.parse(text)
     document["runner"] = runner
     files.write_atomic(path, tomlkit.dumps(document).encode())
-    return f"wrote {path} (runner = {runner})"
+    shown = path.name if path.parent == store.paths.data else str(path)
+    return f"wrote {shown} (runner = {runner})"
 
 
 def _kept(original: Path, keys: tuple[str, ...]) -> list[str]:
@@ -78,7 +80,8 @@ def _carried(config: configs.Config) -> dict[str, object]:
     found: dict[str, object] = {}
     for key in configs.SETTINGS:
         value = getattr(config, key)
-        if value != getattr(default, key) and key != "runner":
+        follows = key == "busy_interval" and value == config.interval
+        if value != getattr(default, key) and key != "runner" and not follows:
             found[key] = value
     runners: dict[str, object] = {}
     for name, spec in config.runners.items():

@@ -184,8 +184,9 @@ def run(*, columns: int, colour: bool, keep: str | None = None) -> int:
 def _play(show: _Show, repo: Path) -> None:
     show.say(
         show.paint("looop: sense -> diff -> decide -> admit -> act -> log", "1"),
-        f"A throw-away profile watches {text.clip(str(repo), 40)}: three sensors (the",
-        "checkout, the disk, an inbox file), one goal, five reflexes. No model, no network.",
+        f"A throw-away profile watches {text.clip(str(repo), 30)}: three sensors (the",
+        "checkout, the disk, an inbox file), one goal, five reflexes. No model and no",
+        "network.",
     )
     show.looop("init", "--runner", "rules", "--git")
     show.title("A first look, and a first decision")

@@ -34,9 +34,8 @@ class SystemClock:
 
 def utc_iso(at: float) -> str:
     """`2026-01-31T08:15:00.123Z`: a wall time in UTC with milliseconds."""
-    whole = int(at // 1)
-    millis = int((at - whole) * 1000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{millis:03d}Z"
+    whole, micros = divmod(round(at * 1e6), 1_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{micros // 1000:03d}Z"
 
 
 def local_minute(at: float) -> str:

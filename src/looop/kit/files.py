@@ -287,6 +287,9 @@ def append_line(path: Path, line: str, *, durable: bool = False) -> None:
     data = line.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace") + b"\n"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE)
     try:
+        # Its own lock, not the directory's: a long write of another grows page by page, and
+        # looks torn until it is whole.
+        fcntl.flock(fd, fcntl.LOCK_EX)
         size = os.fstat(fd).st_size
         if size and os.pread(fd, 1, size - 1) != b"\n":
             data = b"\n" + data

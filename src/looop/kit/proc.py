@@ -53,16 +53,16 @@ def marked(prefix: str) -> dict[int, str]:
 
 def sweep(prefix: str) -> int:
     """Kill every process whose mark starts with `prefix`; how many were found."""
-    killed = 0
+    found: set[int] = set()
     for _ in range(8):
         pids = marked(prefix)
         if not pids:
             break
+        found.update(pids)
         for pid in pids:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-                killed += 1
-    return killed
+    return len(found)
 
 
 class _Sink:

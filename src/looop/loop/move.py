@@ -145,7 +145,7 @@ class Move:
         )
         if ask.run == self.book.run:
             parts.tell("asked", ask=ask.id, kind=ask.kind, severity=ask.severity, prompt=ask.prompt)
-        what = made.journal or f"{word} · {text.one_line(ask.shown, 120)}"
+        what = made.journal.strip() or f"{word} · {text.one_line(ask.shown, 120)}"
         said = f"held as {ask.id} · {what}"
         outcome = Outcome(ok=True, summary=said)
         memory = self.succeeded(raised=ask.id, shell=None, nudge=False, happened=False)
@@ -199,7 +199,7 @@ class Move:
             nudge=isinstance(action, RunShell) and choice.origin != "reflex",
         )
         # A summary begins with the word of its action, which every line that shows it says too.
-        words = choice.decision.journal or effect.outcome.summary.removeprefix(f"{word} · ")
+        words = choice.decision.journal.strip() or effect.outcome.summary.removeprefix(f"{word} · ")
         if choice.ask:
             words = f"{words} (approved as {choice.ask})"
         self.finish(memory, effect.outcome, words)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from looop.config import Config
-from looop.errors import Corrupt, Refused
+from looop.errors import Refused
 from looop.loop.admit import holds
 from looop.loop.admit.holds import Answered
 from looop.model import actions
@@ -256,9 +256,7 @@ def test_the_oldest_answer_is_spent_first(store: Store) -> None:
 
 def test_questions_and_notices_are_no_held_moves(store: Store) -> None:
     for kind in ("question", "notice"):
-        ask = store.asks.add(
-            Ask(id="", asker="loop", kind=kind, prompt="?", created=NOW)  # type: ignore[arg-type]
-        )
+        ask = store.asks.add(Ask(id="", asker="loop", kind=kind, prompt="?", created=NOW))
         say(store, ask, "yes")
 
     assert holds.next_answered(store) is None

@@ -1,11 +1,24 @@
 """What the shell judge says of commands: what only reads, what cannot be taken back, and why."""
 
+import shlex
+from collections.abc import Iterator
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from looop.kit import tool
+from looop.loop.admit import shell, shell_parse
 from looop.loop.admit.shell import analyse
-from looop.loop.admit.shell_parse import NotParsed, Unavailable
 
-READS = r"""
+
+def lines(text: str, *more: str) -> list[str]:
+    """One command a line, and commands that hold a line break."""
+    return [*text.strip().splitlines(), *more]
+
+
+READS = lines(
+    r"""
 ls -la
 ls *.py ~/x $HOME/y "$DIR" $f {a,b}.txt
 cat $f | head -5 | wc -l
@@ -130,7 +143,7 @@ uv pip list
 watch -n1 ls
 coproc ls
 # only a comment
-""".strip().splitlines() + [
+""",
     "",
     "ls\npwd",
     "ls # rm -rf /",
@@ -138,7 +151,7 @@ coproc ls
     "cat <<'EOF'\n$(rm -rf /)\nEOF",
     "bash <<'EOF'\nls\nEOF",
     "ls \\\n  -la",
-]
+)
 
 # A command, and a word that the reason must name.
 DOES_NOT_ONLY_READ = [
@@ -176,6 +189,8 @@ DOES_NOT_ONLY_READ = [
     ("cat <<EOF\n$(rm x)\nEOF", "rm"),
     ("[[ -n $(rm x) ]]", "rm"),
     ("[[ x == @($(rm x)) ]]", "rm"),
+    ("echo \"${a:-'$(rm x)'}\"", "rm"),
+    ("echo `echo \\`rm x\\``", "rm"),
     ("declare a=$(rm x)", "rm"),
     ("bash -c 'rm x'", "rm"),
     ("bash -c 'bash -c \"rm x\"'", "rm"),
@@ -205,7 +220,7 @@ DOES_NOT_ONLY_READ = [
     ("xargs rm", "rm"),
     ("ls | xargs -I{} sh -c 'cat {}'", "{}"),
     ("ls | xargs sort", "sort"),
-    ("ls | xargs", "ls") if False else ("ls | xargs -p ls", "-p"),
+    ("ls | xargs -p ls", "-p"),
     ("exec -aa rm ls", "rm"),
     ("watch -s ls 'rm x'", "-s"),
     ("find . -delete", "-delete"),
@@ -384,7 +399,8 @@ DOES_NOT_ONLY_READ = [
 ]
 
 # Commands that do what cannot be taken back.
-CATASTROPHIC = r"""
+CATASTROPHIC = lines(
+    r"""
 rm -rf /
 rm -rf /*
 rm -rf //
@@ -451,6 +467,10 @@ chown -R me /usr
 chmod -R 700 ~
 mv /* /tmp
 rsync -a --delete empty/ ~/
+"$SHELL" -c 'sudo ls'
+python3 -c 'import os; os.system("sudo ls")'
+python3 -c 'import subprocess; subprocess.run(["rm", "-rf", "/"])'
+env env env env env env env env env env env env env env env env env env sudo ls
 sudo ls
 sudo -u x ls
 /usr/bin/sudo ls
@@ -631,7 +651,7 @@ tee -a /etc/sudoers
 sed -i s/a/b/ /etc/sudoers.d/x
 cp x /boot/vmlinuz
 echo b > /proc/sysrq-trigger
-""".strip().splitlines() + [
+""",
     "ls\nsudo ls",
     "ls\r\nsudo ls\r\n",
     "ls; )\nsudo ls",
@@ -648,10 +668,11 @@ echo b > /proc/sysrq-trigger
     "sudo ls \x01",
     "sudo ls \ud800",
     "echo " + "x" * 70_000 + "\nsudo ls",
-]
+)
 
 # Commands that look like the above and are not.
-NOT_CATASTROPHIC = r"""
+NOT_CATASTROPHIC = lines(
+    r"""
 echo "rm -rf /"
 echo 'sudo reboot' > notes.txt
 git commit -m "fix; sudo reboot"
@@ -748,10 +769,10 @@ cat ~/.ssh/config
 cat /etc/passwd
 ls /boot
 init-project 0
-""".strip().splitlines() + [
+""",
     "cat > f <<'EOF'\nsudo reboot\nrm -rf /\nEOF",
     "git commit -F - <<EOF\nfix: sudo ls; reboot\nEOF",
-]
+)
 
 
 def _named(commands: list[str]) -> list[str]:
@@ -788,3 +809,264 @@ def test_what_cannot_be_taken_back_is_called_catastrophic(command: str) -> None:
 @pytest.mark.parametrize("command", NOT_CATASTROPHIC, ids=_named(NOT_CATASTROPHIC))
 def test_what_only_looks_dangerous_is_not_called_catastrophic(command: str) -> None:
     assert analyse(command).catastrophic == ()
+
+
+# ------------------------------------------------------------------------------- what is named
+
+
+@pytest.mark.parametrize(
+    ("command", "programs"),
+    [
+        ("ls | sort | ls", ("ls", "sort")),
+        ("/bin/ls; \\rm x; 'g'it log", ("ls", "rm", "git")),
+        ("timeout 5 env A=1 nice git log", ("timeout", "env", "nice", "git")),
+        ("bash -c 'ls; cat x'", ("bash", "ls", "cat")),
+        ("find . -exec grep x {} + | xargs -0 wc", ("find", "grep", "xargs", "wc")),
+        ("x=$(git log) f() { ls; }; $x", ()),
+        ("sudo -u me tee x", ("sudo", "tee")),
+    ],
+)
+def test_programs_are_named_in_order_with_their_wrappers(
+    command: str, programs: tuple[str, ...]
+) -> None:
+    assert analyse(command).programs[: len(programs) or None] == programs or not programs
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("echo x > config.toml", "config.toml"),
+        ("echo x >> 'config.toml'", "config.toml"),
+        ("echo x &> conf'ig'.toml", "config.toml"),
+        ("tee -a config.toml", "config.toml"),
+        ("cp a config.toml", "config.toml"),
+        ("cp x/config.toml .", "./config.toml"),
+        ("cp -t d config.toml", "d/config.toml"),
+        ("mv config.toml x", "config.toml"),
+        ("ln -sf /x config.toml", "config.toml"),
+        ("rm -f config.toml", "config.toml"),
+        ("rm *.toml", "*.toml"),
+        ("sed -i s/a/b/ config.toml", "config.toml"),
+        ("perl -pi -e s/a/b/ config.toml", "config.toml"),
+        ("dd if=x of=config.toml", "config.toml"),
+        ("truncate -s 0 config.toml", "config.toml"),
+        ("sort -o config.toml x", "config.toml"),
+        ("curl -o config.toml u", "config.toml"),
+        ("git checkout -- config.toml", "config.toml"),
+        ("find . -name config.toml -delete", "config.toml"),
+        ("f=config.toml; echo x > $f", "config.toml"),
+        ("bash -c 'echo x > config.toml'", "config.toml"),
+        ("sudo tee config.toml", "config.toml"),
+        ("timeout 5 tee config.toml", "config.toml"),
+        ("if; echo x > config.toml", "config.toml"),
+    ],
+)
+def test_a_file_that_is_seen_to_be_written_is_touched(command: str, file: str) -> None:
+    assert file in analyse(command).touches
+
+
+@pytest.mark.parametrize("command", ["cat x", "grep a < x", "ls > /dev/null", "echo 'a > b'"])
+def test_a_file_that_is_only_read_is_not_touched(command: str) -> None:
+    assert analyse(command).touches == ()
+
+
+def test_a_catastrophe_is_shown_with_the_words_that_make_it() -> None:
+    assert analyse("ls && git -C r push --force origin main").catastrophic == (
+        "forces a push: git -C r push --force origin main",
+    )
+
+
+# ------------------------------------------------------------------------- what is not understood
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("ls )", "does not parse"),
+        ("ls \0", "\\x00"),
+        ("ls\r\n", "\\x0d"),
+        ("ls \ud800", "Unicode"),
+        ("ls " + "x" * 70_000, "longer"),
+        ("x" * 1_000_000, "longer"),
+        ("(" * 1_000_000, "longer"),
+        ("(" * 900 + "ls" + ")" * 900, "deeply"),
+        ("ls|" * 900 + "ls", "deeply"),
+        ("env " * 40 + "ls", "commands within commands"),
+        ("\n".join(f"eval 'ls {n}'" for n in range(60)), "scripts within scripts"),
+    ],
+    ids=range(11),
+)
+def test_what_cannot_be_judged_is_not_understood_and_says_why(command: str, word: str) -> None:
+    facts = analyse(command)
+    assert not facts.understood
+    assert not facts.read_only
+    assert word in facts.why
+
+
+def test_values_that_grow_by_naming_themselves_end() -> None:
+    facts = analyse('x=\'eval "$x$x"\'; x="$x $x"; eval "$x"; y=$x$x$x; $y')
+    assert not facts.understood
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    def forget() -> None:
+        shell._analyse.cache_clear()
+        shell_parse._shfmt.cache_clear()
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_without_the_parser_nothing_is_read_only_and_dangers_are_still_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shell_parse.sys, "executable", "/nowhere/python")
+
+    def absent(program: str) -> None:
+        assert program == "shfmt"
+
+    monkeypatch.setattr(tool, "find", absent)
+    facts = analyse("ls")
+    assert not facts.understood
+    assert not facts.read_only
+    assert facts.why == "cannot be judged: shfmt is not installed"
+    assert analyse("ls; sudo ls").catastrophic
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_parser_that_was_too_slow_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_args: object, **_kwargs: object) -> tuple[int, bytes, bytes]:
+        raise TimeoutError("shfmt took longer than 5 s")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tool, "capture", slow)
+        assert "longer than 5 s" in analyse("ls -l").why
+    assert analyse("ls -l").read_only
+
+
+# -------------------------------------------------------------------------------- what always holds
+
+_FEW = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+_TOKENS = shlex.split(
+    """
+    ls cat '$x' '${x:-y}' '$(ls)' '`ls`' '(' ')' '{' '}' if then else fi while do done for i in
+    ';' ';;' '&' '&&' '||' '|' '|&' '!' time coproc eval env timeout 5 bash -c xargs '>' '<'
+    /dev/null 'f()' function '[[' ']]' == -n = x=1 '{a,b}' '*' '~' '#' '@('
+    """
+)
+
+
+@_FEW
+@given(
+    st.lists(st.sampled_from(_TOKENS), max_size=6),
+    st.sampled_from(["rm x", "touch x", "tee x", "\\rm x", "git push", ">x ls", "bash y"]),
+    st.lists(st.sampled_from(_TOKENS), max_size=6),
+)
+def test_token_soup_around_a_write_is_never_read_only(
+    before: list[str], write: str, after: list[str]
+) -> None:
+    facts = analyse(f"{' '.join(before)}\n{write}\n{' '.join(after)}")
+    assert not facts.read_only
+    assert facts.why
+
+
+@_FEW
+@given(st.text(max_size=40) | st.text(alphabet="rm -f/$(){}`'\"\\\n;|&<>*~=#x", max_size=40))
+def test_no_text_at_all_makes_it_raise(text: str) -> None:
+    facts = analyse(text)
+    assert facts.read_only == (facts.why == "")
+    assert facts.understood or not facts.read_only
+
+
+_WRAPPERS = [
+    "(\n{}\n)",
+    "{{\n{}\n}}",
+    "! {{\n{}\n}}",
+    "time {{\n{}\n}}",
+    "coproc {{\n{}\n}}",
+    "if\n{}\nthen ls; fi",
+    "if ls; then\n{}\nfi",
+    "while ls; do\n{}\ndone",
+    "for i in a b; do\n{}\ndone",
+    "case x in x)\n{}\n;; esac",
+    "f() {{\n{}\n}}; f",
+    "ls | {{\n{}\n}} | wc",
+    "ls && {{\n{}\n}}",
+    "{{\n{}\n}} &",
+    "echo $(\n{}\n)",
+    'echo "${{x:-$(\n{}\n)}}"',
+    "cat <(\n{}\n)",
+    "x=$(\n{}\n)",
+    "bash -c {q}",
+    "sh -c {q} arg",
+    "eval {q}",
+    "trap {q} EXIT",
+    "env A=1 bash -c {q}",
+    "timeout 5 bash -c {q}",
+    "nice -n 5 stdbuf -oL bash -c {q}",
+    "xargs -0 bash -c {q}",
+    "find . -exec bash -c {q} _ {{}} +",
+    "sudo -n bash -c {q}",
+    "ssh host {q}",
+    "bash <<< {q}",
+    "watch {q}",
+]
+
+
+def _wrapped(command: str, wrappers: list[str]) -> str:
+    for wrapper in wrappers:
+        command = wrapper.format(command, q=shlex.quote(command))
+    return command
+
+
+@_FEW
+@given(
+    st.sampled_from([command for command, _ in DOES_NOT_ONLY_READ]),
+    st.lists(st.sampled_from(_WRAPPERS), min_size=1, max_size=3),
+)
+def test_no_wrapper_makes_a_command_read_only(command: str, wrappers: list[str]) -> None:
+    assert not analyse(_wrapped(command, wrappers)).read_only
+
+
+@_FEW
+@given(
+    st.sampled_from(["ls", "echo 'a b'", "$x", "x=1", "cat f | wc -l", "f() { ls; }"]),
+    st.sampled_from(["; ", "\n", " & ", " || "]),
+    st.lists(st.sampled_from(_WRAPPERS), max_size=3),
+)
+def test_no_wrapper_hides_a_catastrophe(command: str, border: str, wrappers: list[str]) -> None:
+    assert analyse(_wrapped(f"{command}{border}rm -rf /", wrappers)).catastrophic
+
+
+_PLAIN = [
+    ["git", "status", "--short"],
+    ["git", "-C", "r", "push", "-f"],
+    ["rm", "-rf", "/"],
+    ["rm", "-rf", "build"],
+    ["timeout", "5", "sort", "-k2,2n", "f"],
+    ["cp", "a", "config.toml"],
+    ["find", ".", "-name", "x", "-delete"],
+    ["bash", "-c", "ls"],
+    ["env", "sudo", "ls"],
+    ["sed", "-n", "5p", "f"],
+    ["dd", "of=/dev/sda", "if=x"],
+]
+_QUOTINGS = ["{}", "'{}'", '"{}"', "{}''", '""{}', "\\{}"]
+
+
+@_FEW
+@given(st.sampled_from(_PLAIN), st.data())
+def test_blanks_and_quotes_change_nothing(words: list[str], data: st.DataObject) -> None:
+    quoted = [data.draw(st.sampled_from(_QUOTINGS)).format(word) for word in words]
+    blanks = [data.draw(st.sampled_from([" ", "  ", "\t", " \\\n "])) for _ in words]
+    varied = "".join(blank + word for blank, word in zip(blanks, quoted, strict=True))
+    plain, other = analyse(" ".join(words)), analyse(varied)
+    assert plain.understood
+    assert other.understood
+    assert other.read_only == plain.read_only
+    assert len(other.catastrophic) == len(plain.catastrophic)
+    assert (other.programs, other.touches) == (plain.programs, plain.touches)

@@ -124,6 +124,10 @@ def test_a_file_that_is_no_toml_is_one_problem(text: str) -> None:
     assert "no reflex works until it is mended" in said
 
 
+def test_a_rule_is_a_table() -> None:
+    assert problem("reflex = [1]\n") == "reflexes.toml:?: a reflex is a table"
+
+
 @pytest.mark.parametrize("text", ["reflex = 5\n", "[reflex]\nname = 'x'\n"])
 def test_rules_are_an_array_of_tables(text: str) -> None:
     assert problem(text) == "reflexes.toml: rules are [[reflex]] tables"
@@ -606,6 +610,7 @@ def test_what_a_rule_only_looks_at_does_not_taint_its_move() -> None:
         ("changed == []", set(MIXED.items)),
         ("has(sensors.gone) || true", set[str]()),
         ("!('' in sensors) || sensors[''].ok", set(MIXED.items)),
+        ("sensors.mine.ok || sensors[''].ok", set(MIXED.items)),
     ],
 )
 def test_a_rule_covers_the_items_that_it_mentions(when: str, covers: set[str]) -> None:

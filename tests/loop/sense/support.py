@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from looop.config import Config
 from looop.kit import files
 from looop.loop.sense import discover, sensors
@@ -50,8 +52,6 @@ class Profile:
         return path
 
     def look(self, **config: Any) -> Look:
-        import msgspec
-
         settings = msgspec.structs.replace(self.config, **config)
         return asyncio.run(look(self.store, settings, self.memory, self.env, self.clock))
 

@@ -172,6 +172,12 @@ def test_an_idle_look_writes_no_probe_again(profile: Profile) -> None:
     }
 
 
+def test_a_probe_that_cannot_be_published_is_seen_all_the_same(profile: Profile) -> None:
+    profile.paths.snapshot("sys-goals").mkdir()
+
+    assert profile.look().readings["sys-goals"].ok
+
+
 # -- policy ------------------------------------------------------------------------------------
 
 

@@ -46,12 +46,12 @@ def test_every_way_to_fail_is_named(profile: Profile, body: str, code: int, mess
 
 
 def test_a_sensor_that_hangs_is_stopped_at_the_deadline(profile: Profile) -> None:
-    reading = profile.reading("echo '{}'; echo waiting >&2; exec sleep 60", sensor_timeout=0.3)
+    reading = profile.reading("echo '{}'; echo waiting >&2; exec sleep 60", sensor_timeout=1.0)
 
     assert reading.signal == {"error": True, "exit_code": 124}
-    assert reading.detail["message"] == "still running after 0.3 s; it was stopped"
+    assert reading.detail["message"] == "still running after 1 s; it was stopped"
     assert reading.detail["stderr"] == "waiting"
-    assert reading.took_s < 5
+    assert reading.took_s < 30
 
 
 def test_a_declared_deadline_outranks_the_setting(profile: Profile) -> None:

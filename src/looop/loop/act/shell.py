@@ -58,8 +58,10 @@ class Guard:
         # A link is written through, so one that was not there must go first.
         if path.is_dir() and not path.is_symlink():
             files.remove_tree(path)
-        elif clear or before is None:
+        elif clear:
             files.remove(path)
+        elif before is None:
+            files.remove(path.resolve())
         if link is not None:
             path.symlink_to(link)
         if before is not None:

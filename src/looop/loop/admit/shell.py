@@ -9,7 +9,7 @@ from looop.loop.admit.shell_survey import Survey, worlds
 
 __all__ = ["ShellFacts", "analyse"]
 
-_MOST_SURVEYS = 24
+_MOST_SURVEYS = 16
 _MOST_CHARS = 100_000
 _WHY_CHARS = 240
 
@@ -62,8 +62,7 @@ def _analyse(command: str) -> ShellFacts:
     surveys = [base]
     scopes = worlds(base.assigns)
     seen = list(scopes)
-    most = min(_MOST_SURVEYS, 2 + _MOST_CHARS // (len(command) + 1))
-    while scopes and len(surveys) < most:
+    while scopes and len(surveys) < _MOST_SURVEYS and sum(s.walked for s in surveys) < _MOST_CHARS:
         survey = Survey(trees=base.trees, scope=scopes.pop(0))
         survey.script(command)
         surveys.append(survey)

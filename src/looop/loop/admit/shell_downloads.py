@@ -82,7 +82,7 @@ def inline_code(call: Call) -> str:
     if _INTERPRETER.fullmatch(basename(call.words[0])) is None:
         return ""
     code = "\n".join(word.text for word in _code(call))
-    return code if _RUNS_TEXT.search(code) else ""
+    return re.sub(r"[\[\],]", " ", code) if _RUNS_TEXT.search(code) else ""
 
 
 def foreign_code(call: Call, fetched: frozenset[str]) -> str:

@@ -197,4 +197,4 @@ def objection(words: Words) -> str:
     if name in VERBS:
         return _verb(words, VERBS[name])
     shown = " ".join(word.source for word in words[1:])
-    return f"is not on the list of programs that only read: {shown}".rstrip(": ")
+    return f"it is not known to only read ({shown})" if shown else "it is not known to only read"

@@ -35,6 +35,7 @@ _RANGE = re.compile(r"-?\w+\.\.-?\w+(\.\.-?\d+)?")
 _TILDE = re.compile(r"~([A-Za-z0-9._-]*|\+)(?=/|$)")
 _ANSI = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{1,4}|[0-7]{1,3}|.)", re.DOTALL)
 _ANSI_NAMED = dict(zip("ntrabfveE\\'\"?", "\n\t\r\a\b\f\v\x1b\x1b\\'\"?", strict=True))
+_PROCESS = re.compile(r"[<>]\(")
 _MOST_WORDS = 64
 _MOST_EXPANDED = 500_000
 
@@ -134,6 +135,7 @@ class Speller:
         self._hooks = hooks
         self._calls: list[Call] = []
         self._budget = _MOST_EXPANDED
+        self._inside = 0
 
     def written(self, node: Node) -> str:
         """A node's own source text."""
@@ -185,8 +187,14 @@ class Speller:
     def _part(self, part: Node, *, quoted: bool, escapable: str = '$`"\\') -> str:
         match part.get("Type"):
             case "Lit":
+                # In ${x:-<(...)} bash starts the command, and shfmt takes it for text.
+                if (self._inside or not quoted) and _PROCESS.search(string(part)):
+                    self._hooks.hidden(self.written(part))
                 return _unescape(string(part), escapable) if quoted else _bare(string(part))
             case "SglQuoted":
+                # Inside "${x:-'...'}" bash takes single quotes literally, and shfmt does not.
+                if quoted and any(char in string(part) for char in "$`\\"):
+                    self._hooks.hidden(self.written(part))
                 return DECODED + _ansi(string(part)) if part.get("Dollar") else string(part)
             case "DblQuoted":
                 return (DECODED if part.get("Dollar") else "") + self._parts(part, quoted=True)
@@ -214,9 +222,11 @@ class Speller:
         if index and not every:
             self._hooks.arithmetic(index)
         self._hooks.arithmetic(*child(node, "Slice").values())
+        self._inside += 1
         for pattern in child(node, "Repl").values():
             self._parts(pattern, quoted=quoted)
         other = self._parts(child(child(node, "Exp"), "Word"), quoted=quoted)
+        self._inside -= 1
         operator = string(child(node, "Exp"), "Op")
         value = self._value(name, quoted)
         many = MANY if every or not quoted else ""

@@ -34,9 +34,10 @@ from looop.loop.admit.shell_writes import WRITERS, operands, written
 __all__ = ["Survey", "worlds"]
 
 _MOST_TREES = 40
+_MOST_CHARS = 65_536
 _MOST_DEPTH = 16
 _MOST_WORLDS = 8
-_MOST_VALUE = 2000
+_MOST_VALUE = 1000
 _KNOWN = LISTED | DANGEROUS | WRAPPERS | WRITERS
 _FD = re.compile(r"\d+-?|-")
 _QUIET = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
@@ -56,7 +57,7 @@ class Survey(Struct, kw_only=True):
     command does not only read, `obscure` those why it is not understood.
     """
 
-    trees: dict[str, Node]
+    trees: dict[str, Node | NotParsed]
     scope: Scope | None = None
     odd: list[str] = field(default_factory=list[str])
     obscure: list[str] = field(default_factory=list[str])
@@ -65,32 +66,42 @@ class Survey(Struct, kw_only=True):
     touches: dict[str, None] = field(default_factory=dict[str, None])
     assigns: list[Assign] = field(default_factory=list[Assign])
     unavailable: bool = False
+    walked: int = 0
     cwd: str | None = None
     fetched: frozenset[str] = frozenset()
 
     def script(self, text: str, depth: int = 0) -> None:
         """Survey the text of a script."""
+        self.walked += len(text)
         try:
             script = walk(self._tree(text, depth), text, self.scope)
         except NotParsed as error:
             self.unavailable = self.unavailable or isinstance(error, Unavailable)
-            self._rough(text, depth, str(error))
+            self.obscure.append(str(error))
+            self._rough(text, depth)
             return
         except RecursionError:
-            self._rough(text, depth, "is nested too deeply")
+            self.obscure.append("is nested too deeply")
+            self._rough(text, depth)
             return
         self._take(script, depth)
 
     def _tree(self, text: str, depth: int) -> Node:
         if text not in self.trees:
-            if depth > _MOST_DEPTH or len(self.trees) >= _MOST_TREES:
+            inner = sum(map(len, self.trees)) + len(text) if self.trees else 0
+            if depth > _MOST_DEPTH or len(self.trees) >= _MOST_TREES or inner > _MOST_CHARS:
                 raise NotParsed("holds too many scripts within scripts")
-            self.trees[text] = parse(text)
-        return self.trees[text]
+            try:
+                self.trees[text] = parse(text)
+            except NotParsed as error:
+                self.trees[text] = error
+        tree = self.trees[text]
+        if isinstance(tree, NotParsed):
+            raise tree
+        return tree
 
-    def _rough(self, text: str, depth: int, why: str) -> None:
+    def _rough(self, text: str, depth: int) -> None:
         """Look for dangers in what cannot be parsed: bash may run the part before the error."""
-        self.obscure.append(why)
         if depth > _MOST_DEPTH:
             return
         calls, targets = rough_calls(text, _known)
@@ -101,8 +112,9 @@ class Survey(Struct, kw_only=True):
 
     def _take(self, script: Script, depth: int) -> None:
         self.odd += script.odd
+        self.obscure += script.obscure
         for source in script.hidden:
-            self._rough(source[1:-1], depth + 1, f"holds what is not looked into: {source}")
+            self._rough(source[1:-1], depth + 1)
         for assign in script.assigns:
             self._assign(assign)
         for function in script.functions:
@@ -142,7 +154,11 @@ class Survey(Struct, kw_only=True):
     def _touch(self, word: Word, source: str) -> None:
         if protected(word.text, self.cwd):
             self._danger("writes what must never be written", source)
-        if word.text and not is_sink(word.text) and not any(u in word.text for u in UNKNOWNS):
+        if (
+            word.text not in ("", "-")
+            and not is_sink(word.text)
+            and not any(u in word.text for u in UNKNOWNS)
+        ):
             self.touches[readable(word.text)] = None
 
     def _danger(self, what: str, source: str) -> None:
@@ -161,7 +177,7 @@ class Survey(Struct, kw_only=True):
         if what := danger(call, self.cwd) or foreign_code(call, self.fetched):
             self._danger(what, source)
         if code := inline_code(call):
-            self._rough(code, depth, f"runs code that may run commands: {source}")
+            self._rough(code, depth)
         if marked(program.text):
             for option, word in pairwise(call.words):
                 if option.text == "-c":

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from looop.loop.admit.shell_words import Word, basename, names, respelt
 
@@ -106,7 +107,7 @@ def _found(words: Sequence[Word]) -> list[Word]:
 
 
 def _exactly(words: Sequence[Word], *options: str) -> list[Word]:
-    return [after for word, after in zip(words, words[1:], strict=False) if word.text in options]
+    return [after for word, after in pairwise(words) if word.text in options]
 
 
 _WRITERS: Mapping[str, Callable[[Sequence[Word]], list[Word]]] = {

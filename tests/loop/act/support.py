@@ -1,0 +1,67 @@
+"""A throw-away profile in which moves are carried out for real."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from looop.config import Config
+from looop.loop import diff
+from looop.loop.act import execute
+from looop.loop.act.execute import Effect
+from looop.loop.sense.look import look
+from looop.model.actions import Action
+from looop.model.records import Memory
+from looop.model.world import World
+from looop.paths import Paths
+from looop.state.store import Store
+
+NOW = 1_700_000_000.0
+
+
+class SetClock:
+    """The wall stands where the test puts it; waiting takes real time."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def wall(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class Profile:
+    def __init__(self, directory: Path) -> None:
+        self.paths = Paths(directory / "data", directory / "data" / "config.toml")
+        self.config = Config(shell_timeout=20.0)
+        self.store = Store(self.paths, self.config)
+        self.store.ensure()
+        self.clock = SetClock()
+        self.env = {"PATH": os.environ["PATH"], "FROM_THE_CALLER": "yes"}
+        self.run_id = f"test-{os.getpid()}-{time.monotonic_ns()}"
+
+    def act(self, action: Action, **config: Any) -> Effect:
+        return asyncio.run(
+            execute.execute(
+                action,
+                store=self.store,
+                config=msgspec.structs.replace(self.config, **config),
+                env=self.env,
+                run_id=self.run_id,
+                clock=self.clock,
+            )
+        )
+
+    def world(self) -> World:
+        seen = asyncio.run(look(self.store, self.config, Memory(), self.env, self.clock))
+        return diff.assemble(
+            playbook=seen.playbook, goals=seen.goals, readings=seen.readings, unseen=seen.unseen
+        )
+
+    def events(self) -> list[dict[str, Any]]:
+        return self.store.events.tail(50)
