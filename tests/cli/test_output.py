@@ -35,7 +35,9 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     profile.goal("a" * 64, f"goal: {WIDE}\npriority: {LONG}\nevery: {WIDE}\n")
     profile.goal("evil", f"goal: {EVIL}\npriority: {EVIL}\n")
     profile.reading("b" * 60, {"text": LONG, "evil": EVIL}, {"wide": WIDE})
-    profile.script("broken", f"# looop: interval=soon{EVIL} trust={LONG}\necho '{LONG}' >&2; exit 3")
+    profile.script(
+        "broken", f"# looop: interval=soon{EVIL} trust={LONG}\necho '{LONG}' >&2; exit 3"
+    )
     profile.script("wild", f"printf '%s' '{EVIL}'")
     profile.control.write_schedule(
         "c" * 64, in_s=None, every_s=3600, cron=None, note=f"{EVIL}{WIDE}", catch_up="once"
@@ -172,7 +174,11 @@ def test_json_parses_and_stands_alone_on_stdout(
 
 
 def test_events_are_one_json_object_a_line(crowded: dict[str, str]) -> None:
-    rows = [json.loads(x) for x in looop("events", "-n", "500", "--json", env=crowded).out.split("\n") if x]
+    rows = [
+        json.loads(x)
+        for x in looop("events", "-n", "500", "--json", env=crowded).out.split("\n")
+        if x
+    ]
 
     assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
     later = looop("events", "--since", "5", "--json", env=crowded).out

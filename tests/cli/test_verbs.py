@@ -244,9 +244,7 @@ def test_a_mistyped_flag_is_never_written_as_a_body(
 @pytest.mark.parametrize(
     "words", [("goal", "write", "a"), ("playbook", "write"), ("sensor", "write", "a")]
 )
-def test_an_empty_body_is_refused(
-    laid: Env, profile_dir: Path, words: tuple[str, ...]
-) -> None:
+def test_an_empty_body_is_refused(laid: Env, profile_dir: Path, words: tuple[str, ...]) -> None:
     assert looop(*words, env=laid, stdin=" \n").code == 2
     assert not (profile_dir / "goals" / "a.md").exists()
 
@@ -358,15 +356,11 @@ def test_a_body_on_a_closed_stdin_is_a_usage_error(laid: Env) -> None:
     )
 
     assert done.returncode == 2
-    assert done.stderr == (
-        "looop: stdin is closed: give the goal as words, or on stdin\n"
-    )
+    assert done.stderr == ("looop: stdin is closed: give the goal as words, or on stdin\n")
 
 
 @pytest.mark.parametrize("setting", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C"}])
-def test_a_terminal_that_cannot_show_a_character_gets_it_escaped(
-    laid: Env, setting: Env
-) -> None:
+def test_a_terminal_that_cannot_show_a_character_gets_it_escaped(laid: Env, setting: Env) -> None:
     looop("goal", "write", "long", f"goal: {'wörds ' * 40}", env=laid)
 
     done = looop("goal", "list", env={**laid, **setting})

@@ -137,7 +137,9 @@ def test_a_sensor_run_by_hand_leaves_no_descendant(profile: Profile) -> None:
 def test_two_sensors_run_by_hand_do_not_end_each_other(profile: Profile) -> None:
     profile.script("inner", "echo '{\"signal\": 2}'")
     profile.env["LOOOP_DATA_DIR"] = str(profile.data)
-    profile.script("outer", '"$LOOOP_BIN" sensor run inner --json >/dev/null; echo \'{"signal": 1}\'')
+    profile.script(
+        "outer", '"$LOOOP_BIN" sensor run inner --json >/dev/null; echo \'{"signal": 1}\''
+    )
 
     assert profile.control.run_sensor("outer").ok
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,11 @@ def later(seconds: float) -> Callable[[Profile], object]:
     return lambda p: p.clock.forward(seconds)
 
 
+def story(steps: list[Step], launches: int, *, name: str) -> Any:
+    """One row of the table: what is done before each beat and how it must end."""
+    return pytest.param(steps, launches, id=name)
+
+
 def told(profile: Profile, run: str, heading: str) -> str:
     """One section of a run's prompt."""
     _, found, rest = profile.prompt(run).partition(f"=== {heading}\n")
@@ -42,18 +48,18 @@ def told(profile: Profile, run: str, heading: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("story", "launches"),
+    ("steps", "launches"),
     [
-        pytest.param([(None, "acted"), (None, "rested")], 1, id="an unchanged world costs nothing"),
-        pytest.param(
-            [(None, "acted"), (lambda p: p.reopen(), "rested")], 1, id="a restart costs nothing"
+        story([(None, "acted"), (None, "rested")], 1, name="an unchanged world costs nothing"),
+        story(
+            [(None, "acted"), (lambda p: p.reopen(), "rested")], 1, name="a restart costs nothing"
         ),
-        pytest.param(
+        story(
             [(None, "acted"), (lambda p: p.goal("a"), "acted"), (None, "rested")],
             2,
-            id="a new goal wakes it once",
+            name="a new goal wakes it once",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.goal("a"), "acted"),
                 (lambda p: p.goal("a", "goal: another\n"), "acted"),
@@ -61,14 +67,14 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (None, "rested"),
             ],
             3,
-            id="an edited and a deleted goal wake it",
+            name="an edited and a deleted goal wake it",
         ),
-        pytest.param(
+        story(
             [(None, "acted"), (lambda p: p.playbook("# new\n"), "acted"), (None, "rested")],
             2,
-            id="the PLAYBOOK wakes it",
+            name="the PLAYBOOK wakes it",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.reading("w", 1, "a"), "acted"),
                 (lambda p: p.reading("w", 1, "b"), "rested"),
@@ -76,9 +82,9 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (None, "rested"),
             ],
             2,
-            id="a signal wakes it and a detail does not",
+            name="a signal wakes it and a detail does not",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.reading("w", 1), "acted"),
                 (lambda p: p.script("w", "echo broken >&2; exit 3"), "acted"),
@@ -88,24 +94,24 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (None, "rested"),
             ],
             4,
-            id="a break wakes it once, and so do the repair and the end of a sensor",
+            name="a break wakes it once, and so do the repair and the end of a sensor",
         ),
-        pytest.param(
+        story(
             [(None, "acted"), (later(6 * 3600), "acted"), (None, "rested")],
             2,
-            id="an old noop is reconsidered once",
+            name="an old noop is reconsidered once",
         ),
-        pytest.param(
+        story(
             [(lambda p: p.configure(noop_ttl=0), "acted"), (later(9e6), "rested")],
             1,
-            id="a noop is never reconsidered where that is off",
+            name="a noop is never reconsidered where that is off",
         ),
-        pytest.param(
+        story(
             [(lambda p: p.breaks(), "failed"), (None, "gated"), (later(61), "failed")],
             2,
-            id="a failure backs off",
+            name="a failure backs off",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.breaks(), "failed"),
                 (lambda p: p.goal("a"), "failed"),
@@ -113,18 +119,18 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (None, "gated"),
             ],
             3,
-            id="an edit of policy ends the wait",
+            name="an edit of policy ends the wait",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.breaks(), "failed"),
                 (lambda p: p.reading("w", 1), "gated"),
                 (lambda p: p.reading("w", 2), "gated"),
             ],
             1,
-            id="a reading that moves does not end the wait",
+            name="a reading that moves does not end the wait",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.breaks(), "failed"),
                 (lambda p: p.configure(interval=30), "failed"),
@@ -133,9 +139,9 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (None, "gated"),
             ],
             4,
-            id="settings and rules end the wait",
+            name="settings and rules end the wait",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.configure(max_decides_per_hour=2), "acted"),
                 (lambda p: p.goal("a"), "acted"),
@@ -144,9 +150,9 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (later(10), "acted"),
             ],
             3,
-            id="the hour's cap launches nothing until the oldest launch is an hour old",
+            name="the hour's cap launches nothing until the oldest launch is an hour old",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.decides(NOOP | {"next_interval_s": 20}), "acted"),
                 (later(10), "rested"),
@@ -155,9 +161,9 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (later(100), "rested"),
             ],
             2,
-            id="a deadline that a decision set forces one decision",
+            name="a deadline that a decision set forces one decision",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.decides(NOOP | {"next_interval_s": 20}), "acted"),
                 (lambda p: (later(20)(p), p.breaks()), "failed"),
@@ -166,9 +172,9 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (None, "rested"),
             ],
             3,
-            id="only a beat that decided consumes the deadline",
+            name="only a beat that decided consumes the deadline",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.decides(shell_move("echo hello")), "acted"),
                 (lambda p: (later(2)(p), p.decides(NOOP)), "rested"),
@@ -176,9 +182,9 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (None, "rested"),
             ],
             2,
-            id="a command is looked at again after five seconds",
+            name="a command is looked at again after five seconds",
         ),
-        pytest.param(
+        story(
             [
                 (
                     lambda p: p.decides(
@@ -192,9 +198,9 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (None, "rested"),
             ],
             2,
-            id="writing and archiving a goal needs no confirmation",
+            name="writing and archiving a goal needs no confirmation",
         ),
-        pytest.param(
+        story(
             [
                 (
                     lambda p: p.decides({"action": "write_schedule", "name": "t", "in_s": 600}),
@@ -206,9 +212,9 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (lambda p: p.goal("x"), "acted"),
             ],
             3,
-            id="setting a timer needs no confirmation, and it wakes the loop when it is due",
+            name="setting a timer needs no confirmation, and it wakes the loop when it is due",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.decides({"action": "ask_human", "prompt": "which?"}), "acted"),
                 (lambda p: p.decides(NOOP), "rested"),
@@ -216,32 +222,32 @@ def told(profile: Profile, run: str, heading: str) -> str:
                 (None, "rested"),
             ],
             2,
-            id="a question needs no confirmation, and its answer wakes the loop",
+            name="a question needs no confirmation, and its answer wakes the loop",
         ),
-        pytest.param(
+        story(
             [
                 (lambda p: p.decides('{"action": "fly"}'), "failed"),
                 (lambda p: p.decides(NOOP), "gated"),
                 (later(60), "acted"),
             ],
             3,
-            id="a decision that makes no sense is sent back once, then the beat fails",
+            name="a decision that makes no sense is sent back once, then the beat fails",
         ),
-        pytest.param(
+        story(
             [(lambda p: p.decides(""), "failed"), (None, "gated")],
             1,
-            id="no decision is a failure",
+            name="no decision is a failure",
         ),
     ],
 )
-def test_story(profile: Profile, story: list[Step], launches: int) -> None:
+def test_story(profile: Profile, steps: list[Step], launches: int) -> None:
     ends: list[str] = []
-    for change, _ in story:
+    for change, _ in steps:
         if change is not None:
             change(profile)
         ends.append(profile.beat().kind)
 
-    assert ends == [kind for _, kind in story]
+    assert ends == [kind for _, kind in steps]
     assert profile.launches == launches
 
 
@@ -991,12 +997,11 @@ def test_a_full_disk_is_refused_with_a_reason_and_loses_nothing(
             assert "No space left" in end.said
         profile.decides(NOOP)
         assert memories.load(profile.paths).fails < 9
-        for _ in range(4):
-            after = profile.beat(after=400)
-        assert after.kind == "rested", after
+        after = [profile.beat(after=400) for _ in range(4)]
+        assert after[-1].kind == "rested", after
         assert profile.effect().count(goal) <= 1
         assert profile.store.runs.unfinished() == []
-        assert not [p for p in profile.data.rglob("*.tmp")]
+        assert not list(profile.data.rglob("*.tmp"))
     assert nth > 8
     assert len(profile.journal()) >= nth
 

@@ -14,7 +14,7 @@ from looop.loop.gates import Gate, Moment, Spending
 from looop.model.records import UNMETERED_LIMIT, Failure, Flap, Memory, Unmetered
 
 NOW = 1_000_000.0
-few = settings(max_examples=100, deadline=None)
+few = settings(max_examples=100, deadline=None, derandomize=True)
 
 
 def moment(
@@ -307,7 +307,7 @@ configs = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(memories, configs, st.booleans(), st.floats(0, 3))
 def test_no_gate_ever_raises_and_none_is_closed_until_the_past(
     remembered: Memory, config: Config, forced: bool, today: float
@@ -318,7 +318,7 @@ def test_no_gate_ever_raises_and_none_is_closed_until_the_past(
         assert gate.until is None or (gate.until > NOW and math.isfinite(gate.until))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(memories, configs)
 def test_a_gate_that_told_its_time_is_open_then(remembered: Memory, config: Config) -> None:
     def unchanged(at: float) -> Gate:

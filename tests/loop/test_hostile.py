@@ -91,7 +91,7 @@ TAGS = [
     "__import__",
 ]
 FIELDS = ["id", "name", "body", "script", "prompt", "message", "reason", "note", "cron", "ref"]
-NUMBERS = [0, 1, -1, 60, 3600, 2**63, -(2**70), 1.5, 1e308, True, None, "60", [], {}]
+NUMBERS: list[Any] = [0, 1, -1, 60, 3600, 2**63, -(2**70), 1.5, 1e308, True, None, "60", [], {}]
 
 
 def _value(rng: random.Random) -> Any:
@@ -103,8 +103,8 @@ def _value(rng: random.Random) -> Any:
     return [rng.choice(WORDS)] if kind == 6 else {rng.choice(WORDS): rng.choice(WORDS)}
 
 
-def _decision(rng: random.Random) -> str:
-    """A decision: mostly of the right shape with wrong things in it, sometimes no JSON at all."""
+def _move(rng: random.Random) -> dict[str, Any]:
+    """A move, mostly of the right shape with wrong things in it."""
     move: dict[str, Any] = {"action": rng.choice(TAGS)}
     move |= {field: _value(rng) for field in FIELDS if rng.random() < 0.6}
     if rng.random() < 0.5:
@@ -115,20 +115,23 @@ def _decision(rng: random.Random) -> str:
         move |= {"message": rng.choice(WORDS) + "!", "reason": rng.choice(WORDS), "note": "n"}
         for field in ("cron", "ref"):
             move.pop(field, None)
-        if rng.random() < 0.7:
-            move.pop("in_s", None)
     move["cmd"] = rng.choice(COMMANDS)
-    if rng.random() < 0.2:
-        move["probe"] = rng.choice(COMMANDS)
-    if rng.random() < 0.6:
-        move["journal"] = rng.choice(WORDS)
-    if rng.random() < 0.3:
-        move["goal"] = _value(rng)
-    if rng.random() < 0.3:
-        move["next_interval_s"] = rng.choice(NUMBERS)
     if move["action"] == "write_schedule":
         move[rng.choice(["in_s", "every_s"])] = rng.choice(NUMBERS)
-    # Half of them hold only what their action has, as one that is well made does.
+    for chance, field, values in (
+        (0.2, "probe", COMMANDS),
+        (0.6, "journal", WORDS),
+        (0.2, "goal", WORDS),
+        (0.3, "next_interval_s", NUMBERS),
+    ):
+        if rng.random() < chance:
+            move[field] = rng.choice(values)
+    return move
+
+
+def _decision(rng: random.Random) -> str:
+    """What a decider writes: a move, wrapped, fenced, cut off, or buried in something else."""
+    move = _move(rng)
     text = json.dumps({"move": move} if rng.random() < 0.3 else move)
     match rng.randrange(12):
         case 0:
@@ -248,7 +251,20 @@ def _output(rng: random.Random) -> bytes:
             return b'\xff\xfe{"signal": 1}'
 
 
-NAMES = ["a b", "-rf", "..md", ".hidden", "é", "x\x1b[2J", "n\nl", "a" * 60, "$(id)", "'", "ok", "ok2"]
+NAMES = [
+    "a b",
+    "-rf",
+    "..md",
+    ".hidden",
+    "é",
+    "x\x1b[2J",
+    "n\nl",
+    "a" * 60,
+    "$(id)",
+    "'",
+    "ok",
+    "ok2",
+]
 
 
 def test_a_world_that_means_harm_is_only_a_world(tmp_path: Path) -> None:
@@ -264,7 +280,9 @@ def test_a_world_that_means_harm_is_only_a_world(tmp_path: Path) -> None:
     for index in range(12):
         name = rng.choice(NAMES) + str(index)
         path = profile.paths.sensors / f"{name}.sh"
-        path.write_text(f'#!/bin/sh\n# looop: interval={rng.choice(WORDS[:8])}\ncat "$SIDE/{index}"\n')
+        path.write_text(
+            f'#!/bin/sh\n# looop: interval={rng.choice(WORDS[:8])}\ncat "$SIDE/{index}"\n'
+        )
         path.chmod(0o700)
     with contextlib.redirect_stdout(out):
         for round_ in range(25):

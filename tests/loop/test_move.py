@@ -55,7 +55,7 @@ def test_a_held_move_becomes_an_ask_and_the_beat_is_committed(profile: Profile) 
 def test_the_same_move_is_not_asked_for_twice(profile: Profile) -> None:
     held(profile)
     profile.goal("a")
-    profile.decides(shell_move(TOUCH, journal="in other words", **{"reason": "another reason"}))
+    profile.decides(shell_move(TOUCH, journal="in other words", reason="another reason"))
 
     end = profile.beat()
 
@@ -188,9 +188,7 @@ def test_a_no_is_told_until_a_decision_has_been_made(profile: Profile) -> None:
 
 
 @pytest.mark.parametrize("runner", ["fake", "rules"])
-def test_a_no_to_one_move_does_not_swallow_the_yes_to_another(
-    tmp_path: Path, runner: str
-) -> None:
+def test_a_no_to_one_move_does_not_swallow_the_yes_to_another(tmp_path: Path, runner: str) -> None:
     profile = Profile(tmp_path)
     held(profile)
     profile.goal("a")
@@ -231,9 +229,7 @@ def test_an_unanswered_move_expires_and_the_next_prompt_says_so(profile: Profile
 
     end = profile.beat(after=3600)
 
-    assert "held move loop-1 expired unanswered" in section(
-        profile, end.run, "HELD OR DENIED MOVE"
-    )
+    assert "held move loop-1 expired unanswered" in section(profile, end.run, "HELD OR DENIED MOVE")
     (ask,) = profile.store.asks.closed()
     assert (ask.state, ask.closed, ask.answer) == ("expired", "expired", None)
     assert profile.beat().kind == "rested"
@@ -278,7 +274,9 @@ def test_no_yes_lifts_the_floor(profile: Profile) -> None:
     from looop.model import actions
 
     digest = actions.digest(decision.from_value(dict(forbidden)).action)
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"action": forbidden, "digest": digest}))
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {"action": forbidden, "digest": digest})
+    )
 
     end = profile.beat()
 

@@ -109,10 +109,10 @@ def test_a_second_instance_is_refused_and_names_the_first(profile: Profile) -> N
 def test_another_profile_is_not_in_the_way(profile: Profile, tmp_path: Path) -> None:
     other = Profile(tmp_path / "other", interval=1)
     other.playbook("x\n")
-    with running(profile.env) as one:
-        with running(home_env(other.side, LOOOP_DATA_DIR=str(other.data))) as two:
-            one.until("beat_ended", kind="acted")
-            two.until("beat_ended", kind="acted")
+    elsewhere = home_env(other.side, LOOOP_DATA_DIR=str(other.data))
+    with running(profile.env) as one, running(elsewhere) as two:
+        one.until("beat_ended", kind="acted")
+        two.until("beat_ended", kind="acted")
 
 
 def test_kill_9_leaves_the_lock_free_and_the_next_start_reports_the_move(
@@ -132,7 +132,10 @@ def test_kill_9_leaves_the_lock_free_and_the_next_start_reports_the_move(
 
     assert cut["action"]["cmd"].startswith("echo once")
     assert profile.effect() == "once\n"
-    assert [line.partition(" · ")[0] for line in profile.journal()] == ["interrupted", "all is well"]
+    assert [line.partition(" · ")[0] for line in profile.journal()] == [
+        "interrupted",
+        "all is well",
+    ]
 
 
 def test_a_start_ends_what_the_sensors_of_a_killed_pulse_left(profile: Profile) -> None:

@@ -76,7 +76,8 @@ def test_only_a_run_whose_owner_is_gone_was_cut_off(
     profile: Profile, owner: Any, *, cut: bool
 ) -> None:
     """Our own record counts too: a beat begins only when the one before it has ended."""
-    who = {None: mine(), "init": Identity(pid=1, started="", boot="")}.get(owner, owner)
+    init = Identity(pid=1, started="", boot="")
+    who: Identity = mine() if owner is None else init if owner == "init" else owner
     run = left(profile, "acting", owner=who)
 
     profile.beat()

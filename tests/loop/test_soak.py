@@ -30,9 +30,7 @@ def test_two_thousand_unchanged_beats_leave_everything_as_it_was(tmp_path: Path)
     for number in range(5):
         profile.goal(f"g{number}")
         profile.reading(f"s{number}", number, header="trust=own interval=52w")
-    profile.control.write_schedule(
-        "t", in_s=9e7, every_s=None, cron=None, note="", catch_up="once"
-    )
+    profile.control.write_schedule("t", in_s=9e7, every_s=None, cron=None, note="", catch_up="once")
     for _ in range(3):
         profile.beat()
 

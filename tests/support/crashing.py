@@ -156,7 +156,7 @@ def _in_child(profile: Profile, nth: int = 0, *, half: bool = False) -> str:
         try:
             asyncio.run(beat(profile.parts))
             os._exit(0)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the parent must hear of it
             os.write(2, f"{error!r}\n".encode())
             os._exit(1)
     _, status = os.waitpid(pid, 0)
@@ -294,7 +294,7 @@ def main(kind: str, base: Path) -> int:
                 raise
             shutil.rmtree(place)
             if not cut_at:
-                print(crashes)
+                sys.stdout.write(f"{crashes}\n")
                 return 0
             crashes += 1
             if half or cut_at != "write":

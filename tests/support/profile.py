@@ -6,9 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, cast
 
 from looop import config as configs
 from looop.control.local import LocalControl
@@ -42,7 +40,7 @@ def shell_move(cmd: str, **more: Any) -> dict[str, Any]:
 
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        table: Mapping[str, Any] = value
+        table = cast("Mapping[str, Any]", value)
         return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in table.items()) + "}"
     return json.dumps(value)
 
@@ -219,7 +217,3 @@ class Profile:
             for path in sorted(self.data.rglob("*"))
             if path.is_file() and path.name not in skipped
         }
-
-
-def as_json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-__all__ = ["LOOOP", "Done", "Running", "home_env", "looop", "running"]
+__all__ = ["LOOOP", "Done", "Running", "home_env", "looop", "running", "wait_for"]
 
 LOOOP = Path(sys.executable).with_name("looop")
 LIMIT_S = 20.0
@@ -124,7 +124,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(env: Mapping[str, str], *, text: bool = False) -> Iterator[Running]:
+def running(env: Mapping[str, str], *, text: bool = False) -> Generator[Running]:
     """A pulse for the length of the block; it is ended like any terminal would end it."""
     pulse = Running(env, *([] if text else ["--json"]))
     try:

@@ -200,6 +200,7 @@ class Move:
         )
         # A summary begins with the word of its action, which every line that shows it says too.
         words = choice.decision.journal.strip() or effect.outcome.summary.removeprefix(f"{word} · ")
+        words = words or word
         if choice.ask:
             words = f"{words} (approved as {choice.ask})"
         self.finish(memory, effect.outcome, words)

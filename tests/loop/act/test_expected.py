@@ -48,7 +48,10 @@ actions: st.SearchStrategy[Action] = st.one_of(
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(actions, max_size=6), st.lists(st.sampled_from(IDS), unique=True))
 def test_what_is_expected_of_a_move_is_what_a_look_sees(

@@ -1,16 +1,14 @@
 """`run_shell` with real commands: what is kept of them, and what they cannot keep."""
 
 import os
-import signal
 from pathlib import Path
 
 import pytest
 
-from looop.kit import proc
 from looop.loop.admit.policy import PROTECTED
 from looop.model.actions import RunShell
 from looop.model.records import Outcome, Shell
-from tests.loop.act.support import NOW, Profile
+from tests.loop.act.support import NOW, Profile, ended, unmarked
 
 
 def run(profile: Profile, cmd: str, probe: str = "", **config: object) -> tuple[Outcome, Shell]:
@@ -113,19 +111,11 @@ def test_a_command_that_reads_its_input_meets_the_end_of_it(profile: Profile) ->
     assert run(profile, "cat; echo done")[1].output == "done\n"
 
 
-def alive(pid: int) -> bool:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return fields[0] not in ("Z", "X")
-
-
 def test_what_a_command_leaves_running_is_ended(profile: Profile) -> None:
     outcome, shell = run(profile, "sleep 50 & echo $!")
 
     assert outcome.ok
-    assert not alive(int(shell.output))
+    assert ended(int(shell.output))
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
@@ -135,8 +125,8 @@ def test_what_escapes_into_a_session_of_its_own_is_ended(profile: Profile) -> No
 
     _, shell = run(profile, f"mkfifo said; {cmd}")
 
-    assert not alive(int(shell.output))
-    assert not proc.marked(profile.run_id)
+    assert ended(int(shell.output))
+    assert unmarked(profile.run_id)
 
 
 # -- the deadline ------------------------------------------------------------------------------
@@ -368,6 +358,4 @@ def test_a_cancelled_command_does_not_live_on(profile: Profile) -> None:
 
     pid = asyncio.run(main())
 
-    assert not alive(pid)
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
+    assert ended(pid)

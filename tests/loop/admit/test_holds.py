@@ -346,7 +346,10 @@ moves: st.SearchStrategy[Action] = st.one_of(
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(moves)
 def test_what_a_yes_runs_is_what_was_held(store: Store, action: Action) -> None:

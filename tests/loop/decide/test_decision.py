@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import random
 import sys
 from collections.abc import Callable
 from typing import Any, get_args
@@ -435,11 +436,9 @@ def problem_of(attempt: Callable[[], Decision]) -> BadDecision | Decision:
         return error
 
 
-@settings(max_examples=1200, deadline=None)
-@given(tagged() | objects | values)
-def test_no_value_raises_anything_but_a_bad_decision(value: Any) -> None:
+def check(value: Any) -> None:
+    """A value is either a decision that means itself again, or bad for a reason."""
     made = problem_of(lambda: decision.from_value(value))
-
     if isinstance(made, BadDecision):
         assert made.problems
         assert str(made)
@@ -448,7 +447,39 @@ def test_no_value_raises_anything_but_a_bad_decision(value: Any) -> None:
         assert decision.from_value(actions.as_dict(made.action)).action == made.action
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(tagged() | objects | values)
+def test_no_value_raises_anything_but_a_bad_decision(value: Any) -> None:
+    check(value)
+
+
+def wild(dice: random.Random, depth: int = 0) -> Any:
+    """Any value that JSON, TOML or a careless caller could hand over."""
+    if depth < 3 and dice.random() < 0.3:
+        if dice.random() < 0.3:
+            return [wild(dice, depth + 1) for _ in range(dice.randrange(4))]
+        return {dice.choice(KEYS.split()): wild(dice, depth + 1) for _ in range(dice.randrange(6))}
+    return dice.choice(WILD)
+
+
+WILD: list[Any] = [
+    *(None, True, False, 0, 1, -1, 60, 3600, 10**25, -(10**25), 0.5, 60.0, 1e300),
+    *(float("nan"), float("inf"), "", " ", "a", "a b", "../a", "\0", "a\0b", "\ud800", "é\u2028"),
+    *("high", "skip", "once", "* * * * *", "0 0 31 2 *", "x" * 5000, b"bytes", (), ("a",), {"a"}),
+    *(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), datetime.date(2026, 1, 1), object, 1j),
+    *ACTIONS,
+]
+
+
+def test_two_thousand_wild_moves_raise_nothing_but_bad_decisions() -> None:
+    dice = random.Random(2026)
+    for _ in range(2000):
+        move: dict[str, Any] = {name: wild(dice) for name in dice.sample(KEYS.split(), 7)}
+        move["action"] = dice.choice([*ACTIONS, wild(dice)])
+        check({"move": move} if dice.random() < 0.2 else move)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.text(max_size=60) | st.text(alphabet='`{}[]",:action noopmve\\u0d8\n', max_size=60))
 def test_no_text_raises_anything_but_a_bad_decision(text: str) -> None:
     made = problem_of(lambda: decision.parse(text))
@@ -550,7 +581,7 @@ def allowed(draw: Any) -> dict[str, Any]:
     return {"move": made}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(allowed())
 def test_what_the_schema_allows_is_understood(value: dict[str, Any]) -> None:
     made = decision.parse(json.dumps(value))

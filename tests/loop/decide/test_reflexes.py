@@ -456,7 +456,7 @@ nasty = st.text(
 ) | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(nasty, min_size=1, max_size=12))
 def test_any_text_put_into_a_command_is_one_literal_word(values: list[str]) -> None:
     # One bash for all of them, because starting it is what takes time.
@@ -626,7 +626,7 @@ def test_what_is_put_into_a_move_is_covered_as_well() -> None:
 # -- nothing breaks it -------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text(alphabet="[]reflx=\n'\"{}nameowhd.$truby123 ", max_size=120))
 def test_no_file_breaks_the_loader(text: str) -> None:
     found = reflexes.load(text)
@@ -643,7 +643,7 @@ signals: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(signals, signals)
 def test_no_world_breaks_the_choice(signal: Any, detail: Any) -> None:
     rules = loaded(

@@ -93,7 +93,7 @@ def test_what_only_looks_like_a_header_is_none(line: str) -> None:
     assert headers.parse(line) == Header()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text(alphabet="#looop: =intervalrustown059mshé\n-", max_size=60))
 def test_no_text_breaks_the_reader_or_gains_trust_without_saying_so(text: str) -> None:
     found = headers.parse(text)

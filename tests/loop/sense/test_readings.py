@@ -156,7 +156,7 @@ def test_what_could_not_be_looked_at_is_neither_empty_nor_absent() -> None:
     assert reading.detail == {"message": "cannot list it"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]",:0e.-signaldt\\ u', max_size=40))
 def test_no_output_breaks_the_judge(out: bytes | str) -> None:
     reading = judge(done(out if isinstance(out, bytes) else out.encode()))

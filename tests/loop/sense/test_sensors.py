@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from looop.kit import proc
-from tests.loop.sense.support import NOW, Profile
+from tests.loop.sense.support import NOW, Profile, ended, unmarked
 
 
 def test_a_sensor_that_prints_an_object_is_a_reading(profile: Profile) -> None:
@@ -127,7 +126,7 @@ def test_what_stays_behind_neither_delays_the_reading_nor_lives_on(profile: Prof
 
     assert reading.ok
     assert reading.took_s < 10
-    assert not alive(reading.signal["pid"])
+    assert ended(reading.signal["pid"])
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
@@ -142,17 +141,8 @@ echo "{\\"pid\\": $pid}"
     reading = profile.reading(body)
 
     assert reading.ok, reading.detail
-    assert not alive(reading.signal["pid"])
-    assert not proc.marked(f"sense-{os.getpid()}-")
-
-
-def alive(pid: int) -> bool:
-    """Whether it still runs; a zombie that nobody has reaped yet does not."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return fields[0] not in ("Z", "X")
+    assert ended(reading.signal["pid"])
+    assert unmarked(f"sense-{os.getpid()}-")
 
 
 def test_a_sensor_that_reads_its_input_meets_the_end_of_it(profile: Profile) -> None:

@@ -119,7 +119,7 @@ def _action(fields: dict[str, Any], problems: list[str]) -> Action | None:
             continue
         try:
             values[spec.name] = msgspec.convert(value, spec.type)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeError) as error:
             problems.append(f"{spec.name}: {error}")
     problems += _meaning(tag, values)
     if problems:
