@@ -26,7 +26,8 @@ def profile(tmp_path: Path) -> Profile:
 
 
 def left(profile: Profile, phase: Any, owner: Identity = DEAD, **fields: Any) -> str:
-    """The record of a run that did not come to its end."""
+    """The record of a run that did not come to its end; each is a second later than the last."""
+    profile.clock.forward(1)
     run = profile.store.runs.create("tick", profile.clock.wall())
     record = BeatRecord(
         run=run,

@@ -188,3 +188,15 @@ def test_a_write_that_fails_leaves_the_playbook(
         with pytest.raises(OSError, match="Input/output"):
             documents.write_playbook("two", NOW, 20)
     assert documents.playbook() == "one\n"
+
+
+def test_a_sensor_written_again_takes_the_place_of_one_with_another_ending(tmp_path: Path) -> None:
+    paths = Paths(tmp_path, tmp_path / "config.toml")
+    paths.sensors.mkdir()
+    old = paths.sensors / "git.py"
+    old.write_text("#!/usr/bin/env python3\n", encoding="utf-8")
+
+    Documents(paths).write_sensor("git", "#!/bin/sh\necho '{}'")
+
+    assert [entry.name for entry in paths.sensors.iterdir() if entry.suffix] == ["git.py"]
+    assert old.read_text(encoding="utf-8") == "#!/bin/sh\necho '{}'\n"

@@ -264,7 +264,7 @@ def _one(kind: str, base: Path, nth: int, *, half: bool) -> str:
         for path in set(profile.paths.runs.glob("*/prompt.md")) - known:
             path.write_text("")
     profile.decides(NOOP | {"journal": "after"})
-    ends = [profile.beat(after=wait) for wait in (1, 400, 400, 1)]
+    ends = [profile.beat(after=wait) for wait in (1, 400, 1)]
     assert "sensed" in {name for name, _ in profile.told}
     _Check(profile, kind).everything(ends, half=half)
     return cut_at

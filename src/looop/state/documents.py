@@ -1,6 +1,7 @@
 """What people and moves write: PLAYBOOK, goals, sensor scripts; with the PLAYBOOK's history."""
 
 import contextlib
+from pathlib import Path
 
 from looop.errors import LooopError, NotFound
 from looop.kit import clock, files, names, text
@@ -48,10 +49,18 @@ class Documents:
         return files.move_aside(source, self._paths.goal_archive).name
 
     def write_sensor(self, name: str, script: str) -> None:
-        """Publish a script, executable from its first moment."""
+        """Publish a script, executable from its first moment, in place of one of that name."""
         files.ensure_dir(self._paths.sensors)
         data = text.ended(script).encode("utf-8", "replace")
-        files.write_atomic(self._paths.sensor(name), data, mode=0o700)
+        files.write_atomic(self.sensor_path(name), data, mode=0o700)
+
+    def sensor_path(self, name: str) -> Path:
+        """Where the sensor of that name is, whatever its ending; where it would be, if not."""
+        for file_name in files.list_names(self._paths.sensors):
+            path = self._paths.sensors / file_name
+            if path.stem == name and not is_dropping(file_name):
+                return path
+        return self._paths.sensor(name)
 
     def write_playbook(self, body: str, at: float, keep: int) -> None:
         """Replace the PLAYBOOK after keeping the previous one; history never blocks the write."""

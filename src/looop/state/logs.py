@@ -150,9 +150,12 @@ class Ledger:
             if at < start:
                 continue
             try:
-                yield at, msgspec.convert({"kind": "", "id": "", "runner": "", **row}, Spend)
+                spend = msgspec.convert({"kind": "", "id": "", "runner": "", **row}, Spend)
             except msgspec.ValidationError:
                 continue
+            # A row that gives money back would open the budget's gate.
+            if (spend.cost_usd or 0.0) >= 0:
+                yield at, spend
 
     def spent_since(self, start: float) -> float:
         """US dollars of all rows at or after `start` whose price is known."""

@@ -32,10 +32,13 @@ def load_or_recover(paths: Paths, now: float) -> tuple[Memory, str]:
     try:
         return load(paths), ""
     except Corrupt as error:
-        aside = paths.memory.with_name(f"memory.corrupt-{clock.local_stamp(now)}.json")
+        stem = f"memory.corrupt-{clock.local_stamp(now)}"
+        aside = paths.memory.with_name(f"{stem}.json")
         data = files.read_bytes(paths.memory)
-        if data is not None:
-            files.write_atomic(aside, data)
+        number = 0
+        while data is not None and not files.create_exclusive(aside, data):
+            number += 1
+            aside = paths.memory.with_name(f"{stem}-{number}.json")
         memory = Memory(
             fails=ASSUMED_FAILS,
             failed_at=now,

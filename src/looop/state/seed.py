@@ -21,7 +21,9 @@ def lay(paths: Paths, now: float) -> list[str]:
         return []
     laid: list[str] = []
     if files.stat_or_none(paths.playbook) is None:
-        for source in sorted(STARTER.rglob("*")):
+        # The PLAYBOOK comes last: a seed that is cut off before it begins again.
+        sources = sorted(STARTER.rglob("*"), key=lambda path: (path.name == "PLAYBOOK.md", path))
+        for source in sources:
             if source.is_dir():
                 continue
             name = source.relative_to(STARTER)

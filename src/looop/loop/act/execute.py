@@ -8,7 +8,7 @@ from msgspec import Struct, UnsetType
 from looop.config import Config
 from looop.kit import text
 from looop.kit.clock import Clock
-from looop.loop.act import shell
+from looop.loop.act import script_check, shell
 from looop.loop.decide import decision as decisions
 from looop.model.actions import (
     Action,
@@ -72,6 +72,7 @@ async def execute(
             name = store.documents.archive_goal(goal_id)
             return _did(f"archive · {goal_id} as {name}")
         case WriteSensor(name=name, script=script):
+            script_check.parse(script)
             store.documents.write_sensor(name, script)
             return _did(f"sensor · {name} written")
         case WritePlaybook(body=body):

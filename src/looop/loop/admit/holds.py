@@ -61,7 +61,7 @@ def preview(store: Store, action: Action) -> str:
         case WritePlaybook(body=body):
             shown = _file_diff(paths.playbook, body, "PLAYBOOK.md")
         case WriteSensor(name=name, script=script):
-            path = paths.sensor(name)
+            path = store.documents.sensor_path(name)
             shown = _file_diff(path, script, f"sensors/{path.name}")
         case WriteGoal(id=goal_id, body=body):
             shown = _file_diff(paths.goal(goal_id), body, f"goals/{goal_id}.md")

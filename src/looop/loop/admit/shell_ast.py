@@ -58,6 +58,7 @@ class _Walker:
 
     def __init__(self, source: bytes, scope: Scope | None) -> None:
         self.script = Script()
+        self._lines = source.decode().split("\n")
         self._speller = Speller(source, scope, self)
         self._stdin: tuple[Word | Call, ...] = ()
         self._forks = 0
@@ -160,12 +161,30 @@ class _Walker:
         op, delimiter = string(node, "Op"), child(node, "Word")
         word = self._speller.word(delimiter)
         body: Word | None = None
-        if document := child(node, "Hdoc"):
+        if op in ("<<", "<<-"):
+            document = child(node, "Hdoc")
             quoted = self._speller.written(delimiter) != readable(word.text)
             body = self._speller.body(document, quoted=quoted)
-        elif op in ("<<", "<<-"):
-            body = Word(text="", source="<<")
+            if not self._ends_there(node, readable(word.text), quoted=quoted):
+                self.hidden("<" + "\n".join(self._lines[int(node["OpPos"]["Line"]) - 1 :]) + ">")
         return Redirect(op=op, word=word, fd=fd, body=body)
+
+    def _ends_there(self, node: Node, delimiter: str, *, quoted: bool) -> bool:
+        """
+        Whether bash ends a heredoc where shfmt does.
+
+        Bash looks for the delimiter line by line before anything else. Shfmt looks for the end
+        of an open expansion first, and the two join continued lines in different ways.
+        """
+        document, start = child(node, "Hdoc"), int(node["OpPos"]["Line"])
+        if not document or document["Pos"]["Line"] != start + 1:
+            return False
+        for number, line in enumerate(self._lines[start:], start + 1):
+            if (line.lstrip("\t") if string(node, "Op") == "<<-" else line) == delimiter:
+                return bool(document["End"]["Line"] == number)
+            if not quoted and line.endswith("\\"):
+                return False
+        return False
 
     def _pipeline(self, node: Node) -> None:
         piped = node.get("Op") in ("|", "|&")
