@@ -36,6 +36,7 @@ def test_from_the_end_is_the_reverse_of_from_the_start(
         if newer is not None:
             path.write_bytes(newer + b"\n" * end)
         patch.setattr(jsonl, "_CHUNK", chunk)
+        patch.setattr(jsonl, "_FIRST_CHUNK", min(chunk, 3))
 
         forwards = list(jsonl.objects(path))
 

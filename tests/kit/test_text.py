@@ -95,6 +95,11 @@ def test_a_text_clipped_in_the_middle_keeps_both_ends_and_counts_the_rest(
     assert int(number) == len(raw) - len(head) - len(tail)
 
 
+@pytest.mark.parametrize(("number", "said"), [(0, "0 asks"), (1, "1 ask"), (2, "2 asks")])
+def test_one_thing_is_one_and_all_else_are_many(number: int, said: str) -> None:
+    assert text.count(number, "ask") == said
+
+
 @pytest.mark.parametrize("body", ["a", "a\n", "a\n\n\n"])
 def test_a_body_ends_in_one_newline(body: str) -> None:
     assert text.ended(body) == "a\n"

@@ -41,7 +41,7 @@ def test_it_starts_beats_and_streams_whole_lines_of_json(profile: Profile) -> No
 
     assert started["pid"] == pulse_.pid
     assert first["next_at"] > 0
-    assert (code, took < 2) == (0, True)
+    assert (code, took < 10) == (0, True)
     assert json.loads(pulse_.lines[-1])["event"] == "pulse_stopped"
     assert json.loads(pulse_.lines[-1])["reason"] == "SIGTERM"
     assert status["pulse"]["running"] is True
@@ -71,7 +71,7 @@ def test_each_signal_ends_it_promptly_with_all_that_a_beat_has_running(
             wait_for((profile.side / "pid").exists)
         code, took = pulse_.end(getattr(signal, name))
 
-    assert (code, took < 4) == (0, True), pulse_.stderr if code else took
+    assert (code, took < 10) == (0, True), pulse_.stderr if code else took
     assert json.loads(pulse_.lines[-1])["reason"] == name
     assert living(profile.base) == []
     assert not lock.held(profile.paths)
@@ -89,7 +89,7 @@ def test_a_child_that_ignores_the_first_signal_is_killed(profile: Profile) -> No
         wait_for((profile.side / "pid").exists)
         code, took = pulse_.end()
 
-    assert (code, took < 6) == (0, True)
+    assert (code, took < 10) == (0, True)
     assert living(profile.base) == []
 
 

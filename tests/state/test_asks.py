@@ -33,7 +33,9 @@ def asks(store: Store) -> Asks:
 
 
 def new(**fields: Any) -> Ask:
-    return Ask(**({"id": "", "asker": "loop", "kind": "question", "prompt": "?", "created": 1.0} | fields))  # fmt: skip
+    base: dict[str, Any] = {"id": "", "asker": "loop", "kind": "question", "created": 1.0}
+    base["prompt"] = "?"
+    return Ask(**(base | fields))
 
 
 def said(text: str, at: float = 5.0) -> Answer:
@@ -162,7 +164,9 @@ def test_a_held_move_takes_a_clear_yes_or_no(asks: Asks, text: str) -> None:
     assert asks.answer(ask.id, said(text)).state == "answered"
 
 
-@pytest.mark.parametrize("text", ["maybe", "yesterday", "not yet", "?", "...", "sure", "1", "oh no"])
+@pytest.mark.parametrize(
+    "text", ["maybe", "yesterday", "not yet", "?", "...", "sure", "1", "oh no"]
+)
 def test_a_held_move_takes_nothing_else(asks: Asks, text: str) -> None:
     ask = asks.add(new(kind="approval"))
     with pytest.raises(Refused, match="begin the answer with yes or no"):
@@ -286,6 +290,10 @@ def test_an_ask_that_makes_no_sense_costs_only_itself(asks: Asks, paths: Paths) 
 # -- against a model -----------------------------------------------------------------------------
 
 
+# What a rule returns that adds nothing to its bundle.
+NOTHING: Callable[[], Any] = multiple
+
+
 class AskMachine(RuleBasedStateMachine):
     """Whatever is asked, answered, expired and closed in whatever order: a dict knows it too."""
 
@@ -325,7 +333,7 @@ class AskMachine(RuleBasedStateMachine):
         same = [a for a in self.model.values() if key and a.key == key and a.state == "pending"]
         if same:
             assert made == same[0]
-            return multiple()
+            return NOTHING()
         assert made.id not in self.model
         self.model[made.id] = made
         return made.id

@@ -99,12 +99,26 @@ def test_a_sensor_can_be_run_from_its_first_moment(
     assert done.stdout == b"{}\n"
 
 
+def test_a_sensor_is_replaced_where_it_is_whatever_its_ending(
+    documents: Documents, paths: Paths
+) -> None:
+    for name in ("x.py", "x.py~", ".x.sh", "xy.sh"):
+        (paths.sensors / name).write_text("old")
+    assert documents.sensor_path("x") == paths.sensors / "x.py"
+    documents.write_sensor("x", "new")
+    assert (paths.sensors / "x.py").read_text() == "new\n"
+    assert not paths.sensor("x").exists()
+    assert documents.sensor_path("y") == paths.sensor("y")
+
+
 # -- the PLAYBOOK --------------------------------------------------------------------------------
 
 
 def history(paths: Paths) -> list[str]:
     return [
-        path.read_text() for path in sorted(paths.playbook_history.iterdir()) if path.suffix == ".md"
+        path.read_text()
+        for path in sorted(paths.playbook_history.iterdir())
+        if path.suffix == ".md"
     ]
 
 

@@ -86,9 +86,7 @@ def test_a_memory_that_cannot_be_looked_at_is_not_an_empty_one(
     assert [name for name in os.listdir(paths.state) if "corrupt" in name] == []
 
 
-def test_a_store_that_fails_forgets_nothing(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_fails_forgets_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     memory.store(paths, Memory(hash="old"))
 
     def refuse(_fd: int) -> None:

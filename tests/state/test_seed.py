@@ -7,7 +7,6 @@ import pytest
 from looop.errors import Unreadable
 from looop.paths import Paths
 from looop.state import seed
-from looop.state.store import Store
 
 NOW = 1_783_066_530.0
 
@@ -60,9 +59,7 @@ def test_no_file_is_overwritten(paths: Paths) -> None:
     assert not (paths.data / "elsewhere.toml").exists()
 
 
-def test_a_seed_that_was_cut_off_is_finished(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_seed_that_was_cut_off_is_finished(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.replace
     left = 1
 

@@ -20,11 +20,19 @@ def _mentions(pid: str, words: bytes) -> bool:
         return False
 
 
+def _names(directory: str) -> list[str]:
+    """What is in a directory that not every system has."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
 def living(base: Path) -> list[int]:
     """Processes, ours excepted, whose environment names something below `base`."""
     me = str(os.getpid())
     words = str(base).encode()
-    pids = [p for p in os.listdir("/proc") if p.isdigit() and p != me]
+    pids = [p for p in _names("/proc") if p.isdigit() and p != me]
     return sorted(int(p) for p in pids if _mentions(p, words))
 
 
@@ -42,9 +50,10 @@ def gone(pid: int, limit_s: float = 5.0) -> bool:
 
 def _children() -> list[int]:
     found: list[int] = []
-    for task in Path("/proc/self/task").iterdir():
+    for task in _names("/proc/self/task"):
         with contextlib.suppress(OSError):
-            found += [int(pid) for pid in (task / "children").read_text().split()]
+            words = Path(f"/proc/self/task/{task}/children").read_text().split()
+            found += [int(pid) for pid in words]
     return sorted(set(found))
 
 

@@ -65,7 +65,8 @@ systemctl --user status foo
 journalctl -u foo --since today
 npm ls
 pip list
-cargo tree --locked
+cargo search x
+base64 -d f
 sort -k2,2n file | uniq -c
 sort -t: -k1 /etc/passwd
 find . -name '*.py' -type f
@@ -255,6 +256,13 @@ DOES_NOT_ONLY_READ = [
     ("function /bin/ls { :; }; /bin/ls", "/bin/ls"),
     ("f; f() { ls; }", "f"),
     ("(f() { ls; }); f", "f"),
+    ("f() { ls; }; env f", "f"),
+    ("f() { ls; }; xargs f", "f"),
+    ("RANDOM='a[$(rm x)]'", "RANDOM"),
+    ("echo ${a:-<(rm x)}", "rm"),
+    ('echo "${a#<(rm x)}"', "rm"),
+    ('cat <<E\n$(test "\nE\nrm x ")\nE', "rm"),
+    ("cat <<-E\n\ta\\\n\tE\necho '\n\tE\nrm x #'\n\tE", "rm"),
     ("ls > out", "> out"),
     ("ls >> out", ">> out"),
     ("ls >| out", ">| out"),
@@ -349,7 +357,7 @@ DOES_NOT_ONLY_READ = [
     ("npm install", "install"),
     ("pip install x", "install"),
     ("pip list --python ./x", "--python"),
-    ("cargo tree", "--locked"),
+    ("cargo tree", "tree"),
     ("sort -o out f", "-o"),
     ("sort -uoout f", "-uoout"),
     ("sort --out=f f", "--out=f"),
@@ -663,6 +671,7 @@ echo b > /proc/sysrq-trigger
     "cat <<EOF | bash\nsudo ls\nEOF",
     "bash <<EOF\nrm -rf $X/\nEOF",
     "cat <<EOF | sh\nrm -rf /\nEOF",
+    "cat <<E\n$(test '\nE\nsudo ls ')\nE",
     "psql <<EOF\nBEGIN;\nDROP TABLE x;\nEOF",
     "rm \\\n -rf \\\n /",
     "sudo ls \x01",
@@ -822,14 +831,13 @@ def test_what_only_looks_dangerous_is_not_called_catastrophic(command: str) -> N
         ("timeout 5 env A=1 nice git log", ("timeout", "env", "nice", "git")),
         ("bash -c 'ls; cat x'", ("bash", "ls", "cat")),
         ("find . -exec grep x {} + | xargs -0 wc", ("find", "grep", "xargs", "wc")),
-        ("x=$(git log) f() { ls; }; $x", ()),
         ("sudo -u me tee x", ("sudo", "tee")),
     ],
 )
 def test_programs_are_named_in_order_with_their_wrappers(
     command: str, programs: tuple[str, ...]
 ) -> None:
-    assert analyse(command).programs[: len(programs) or None] == programs or not programs
+    assert analyse(command).programs == programs
 
 
 @pytest.mark.parametrize(
@@ -889,8 +897,8 @@ def test_a_catastrophe_is_shown_with_the_words_that_make_it() -> None:
         ("ls " + "x" * 70_000, "longer"),
         ("x" * 1_000_000, "longer"),
         ("(" * 1_000_000, "longer"),
-        ("(" * 900 + "ls" + ")" * 900, "deeply"),
-        ("ls|" * 900 + "ls", "deeply"),
+        ("{ " * 400 + "ls; " + "}; " * 400, "deeply"),
+        ("ls|" * 400 + "ls", "deeply"),
         ("env " * 40 + "ls", "commands within commands"),
         ("\n".join(f"eval 'ls {n}'" for n in range(60)), "scripts within scripts"),
     ],

@@ -166,7 +166,7 @@ class _Walker:
             quoted = self._speller.written(delimiter) != readable(word.text)
             body = self._speller.body(document, quoted=quoted)
             if not self._ends_there(node, readable(word.text), quoted=quoted):
-                self.hidden("<" + "\n".join(self._lines[int(node["OpPos"]["Line"]) - 1 :]) + ">")
+                self.hidden("\n".join(self._lines[int(node["OpPos"]["Line"]) - 1 :]))
         return Redirect(op=op, word=word, fd=fd, body=body)
 
     def _ends_there(self, node: Node, delimiter: str, *, quoted: bool) -> bool:

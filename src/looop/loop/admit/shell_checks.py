@@ -12,7 +12,7 @@ Words = Sequence[Word]
 Check = Callable[[Words], str]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SET = re.compile(r"[-+][efhmnouvxCEHT]+|pipefail|errexit|nounset|xtrace|noglob|noclobber|posix")
+_SET = re.compile(r"[-+][efhmnouvxCET]+|pipefail|errexit|nounset|xtrace|noglob|noclobber|posix")
 _SHOPT = frozenset(["-s", "-u", "-q", "nullglob", "globstar", "dotglob", "failglob", "nocaseglob"])
 _SED_ADDRESS = r"(?:\d+(?:~\d+)?|\$|/(?:[^/\\\n]|\\[^\n])*/I?)"
 _SED_COMMAND = re.compile(

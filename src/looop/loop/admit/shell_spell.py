@@ -37,7 +37,7 @@ _ANSI = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{1,4}|[0-7]{1,3}|.)", re.D
 _ANSI_NAMED = dict(zip("ntrabfveE\\'\"?", "\n\t\r\a\b\f\v\x1b\x1b\\'\"?", strict=True))
 _PROCESS = re.compile(r"[<>]\(")
 _MOST_WORDS = 64
-_MOST_EXPANDED = 500_000
+_MOST_EXPANDED = 100_000
 
 
 class Hooks(Protocol):

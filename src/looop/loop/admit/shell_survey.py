@@ -34,10 +34,10 @@ from looop.loop.admit.shell_writes import WRITERS, operands, written
 __all__ = ["Survey", "worlds"]
 
 _MOST_TREES = 40
-_MOST_CHARS = 65_536
+_MOST_CHARS = 40_000
 _MOST_DEPTH = 16
 _MOST_WORLDS = 8
-_MOST_VALUE = 1000
+_MOST_VALUE = 400
 _KNOWN = LISTED | DANGEROUS | WRAPPERS | WRITERS
 _FD = re.compile(r"\d+-?|-")
 _QUIET = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
@@ -88,7 +88,7 @@ class Survey(Struct, kw_only=True):
 
     def _tree(self, text: str, depth: int) -> Node:
         if text not in self.trees:
-            inner = sum(map(len, self.trees)) + len(text) if self.trees else 0
+            inner = sum([*map(len, self.trees), len(text)][1:])
             if depth > _MOST_DEPTH or len(self.trees) >= _MOST_TREES or inner > _MOST_CHARS:
                 raise NotParsed("holds too many scripts within scripts")
             try:
@@ -114,7 +114,7 @@ class Survey(Struct, kw_only=True):
         self.odd += script.odd
         self.obscure += script.obscure
         for source in script.hidden:
-            self._rough(source[1:-1], depth + 1)
+            self._rough(source, depth + 1)
         for assign in script.assigns:
             self._assign(assign)
         for function in script.functions:
@@ -191,7 +191,7 @@ class Survey(Struct, kw_only=True):
         if any(f.certain and f.name == program.text and f.at <= call.at for f in script.functions):
             self._positional(call)
             return
-        self._judge(call, name, script, depth)
+        self._judge(call, name, depth)
 
     def _deep(self, call: Call) -> None:
         """Past the limit, any word that may be a dangerous program is taken for one."""
@@ -201,7 +201,7 @@ class Survey(Struct, kw_only=True):
                 if what := danger(inner, self.cwd):
                     self._danger(what, " ".join(each.source for each in inner.words))
 
-    def _judge(self, call: Call, name: str, script: Script, depth: int) -> None:
+    def _judge(self, call: Call, name: str, depth: int) -> None:
         if asks_version(call.words):
             return
         peeled = peel(call, _known)
@@ -212,7 +212,8 @@ class Survey(Struct, kw_only=True):
         if peeled is not None:
             self.odd += [f"{name} sets {var}" for var in peeled.assigns if not may_export(var)]
             for words in peeled.commands:
-                self._call(structs.replace(call, words=words), script, depth + 1)
+                # A wrapper starts a program, even where a function has its name.
+                self._call(structs.replace(call, words=words), Script(), depth + 1)
             for word in peeled.scripts:
                 if not word.literal:
                     self.obscure.append(f"{name} runs a script that is not literal: {word.source}")

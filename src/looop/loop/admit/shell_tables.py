@@ -55,16 +55,18 @@ SAFE_DIRS = names("/bin /usr/bin /usr/local/bin /sbin /usr/sbin /usr/local/sbin 
 # Harmless whatever the arguments are, unknown ones included.
 HARMLESS = names(
     """
-    : arch b2sum base32 base64 basename break cat cd cksum cmp comm continue cut df diff
+    : arch b2sum basename break cat cd cksum cmp comm continue cut df diff
     dirname du echo egrep exit expand expr false fgrep fmt fold free getconf grep groups head
     id join jq ls lsblk lscpu md5sum nl nproc od paste pgrep popd pr printenv ps pushd pwd
     readlink realpath return rev seq sha1sum sha224sum sha256sum sha384sum sha512sum shasum
     shift sleep stat sum tac tail times tr true tty type uname unexpand uptime users wc
-    whereis which who whoami zcat zgrep column strings hexdump
+    whereis which who whoami zcat column strings hexdump
     """
 )
 
 READERS: Mapping[str, Reader] = {
+    "base32": Reader(deny=("--output",), letters="o"),
+    "base64": Reader(deny=("--output",), letters="o"),
     "ag": Reader(deny=("--pager",)),
     "fd": Reader(deny=("--exec", "--exec-batch"), letters="xX", takes="eEtdcgSo"),
     "fdfind": Reader(deny=("--exec", "--exec-batch"), letters="xX", takes="eEtdcgSo"),
@@ -208,8 +210,7 @@ VERBS: Mapping[str, Verbs] = {
     ),
     "cargo": Verbs(
         verbs={
-            **_verbs("search, info, locate-project, read-manifest, version"),
-            **_verbs("tree, metadata", Reader(needs=("--locked", "--frozen"), deny=("--config",))),
+            **_verbs("search, locate-project, read-manifest, version"),
             **_verbs("install", Reader(needs=("--list",), most=0)),
         }
     ),
@@ -264,7 +265,7 @@ BUILTINS = names(
 
 _SENSITIVE = re.compile(
     r"""
-    PATH | CDPATH | IFS | ENV | HOME | SHELL | SHELLOPTS | BASHOPTS | BASH_.* | PS[0-4] | TMPDIR
+    RANDOM | SRANDOM | SECONDS | LINENO | OPTIND | HISTCMD | PATH | CDPATH | IFS | ENV | HOME | SHELL | SHELLOPTS | BASHOPTS | BASH_.* | PS[0-4] | TMPDIR
     | PROMPT_COMMAND | GLOBIGNORE | EXECIGNORE | FIGNORE | LD_.* | DYLD_.* | GIT_.* | GH_.* | SSH_.*
     | .*PAGER | .*EDITOR | VISUAL | BROWSER | LESS.* | .*OPT(ION)?S | .*CONFIG.* | XDG_.* | .*PATH
     | PYTHON.* | PERL.* | RUBY.* | NODE_.* | NPM_.* | PIP_.* | UV_.* | CARGO_.* | RUST.* | DOCKER_.*
