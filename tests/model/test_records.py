@@ -44,7 +44,7 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
         case msgspec.inspect.StructType():
             members = {field.name: of(field.type) for field in info.fields}
             return st.fixed_dictionaries(members).map(
-                lambda values: info.cls(**values)  # pyright: ignore[reportUnknownLambdaType]
+                lambda values: info.cls(**values)
             )
         case msgspec.inspect.UnionType():
             return st.one_of([of(part) for part in info.types])

@@ -310,3 +310,13 @@ def test_more_that_is_dangerous_is_never_a_reason_to_allow(
     after = request(action, autonomy, taint=taint, shells={"cmd": READS, **shells, "more": DEADLY})
 
     assert strictness(policy.builtin(after).verdict) >= strictness(policy.builtin(before).verdict)
+
+
+@pytest.mark.parametrize("touched", ["*.toml", "/p/conf*", "adm[i]ssion.toml"])
+def test_a_pattern_that_may_be_a_protected_file_is_taken_for_it(touched: str) -> None:
+    facts = ShellFacts(understood=True, read_only=False, touches=(touched,))
+
+    verdict = policy.floor(request(RunShell(cmd="rm x"), "trusted", shells={"cmd": facts}))
+
+    assert verdict is not None
+    assert verdict.verdict == "deny"

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from looop.kit import tool
-from looop.loop.admit import shell, shell_parse
+from looop.loop.admit import shell
 from looop.loop.admit.shell import analyse
+from looop.loop.admit.shell import parse as shell_parse
 
 
 def lines(text: str, *more: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The built-in policy: what each level of autonomy lets run, and the floors below all of them."""
 
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from msgspec import Struct, UnsetType
@@ -76,7 +77,8 @@ def floor(request: Request) -> Verdict | None:
         written = {word.rpartition("/")[2] for word in facts.touches}
         for file_name in PROTECTED:
             # A dynamic word may hide where a command writes, so naming the file is enough.
-            if file_name in written or any(file_name in t for t in _texts(request.action)):
+            named = any(fnmatchcase(file_name, w) or fnmatchcase(w, file_name) for w in written)
+            if named or any(file_name in t for t in _texts(request.action)):
                 reason = f"{name} may write {file_name}, which no move may do"
                 return _say(request, "deny", "floor:policy-files", reason, "high")
     return None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from looop.loop.admit.shell_words import Word, basename, names, respelt
+from looop.loop.admit.shell.words import Word, basename, names, respelt
 
 __all__ = ["WRITERS", "flagged", "git_verb", "operands", "written"]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from looop.loop.admit.shell_runners import RUNNERS, Peeled, fed_text, stdin_script
-from looop.loop.admit.shell_words import MAYBE, Call, Word, basename, joined, marked, names, respelt
+from looop.loop.admit.shell.runners import RUNNERS, Peeled, fed_text, stdin_script
+from looop.loop.admit.shell.words import MAYBE, Call, Word, basename, joined, marked, names, respelt
 
 __all__ = ["WRAPPERS", "peel"]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from looop.loop.admit.shell_words import names
+from looop.loop.admit.shell.words import names
 
 __all__ = [
     "BUILTINS",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from looop.loop.admit.shell_words import HOME, MAYBE, STAR, Call, Word
+from looop.loop.admit.shell.words import HOME, MAYBE, STAR, Call, Word
 
 __all__ = ["rough_calls"]
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from looop.loop.admit.shell_checks import CHECKS, Check, Words, loose
-from looop.loop.admit.shell_tables import (
+from looop.loop.admit.shell.checks import CHECKS, Check, Words, loose
+from looop.loop.admit.shell.tables import (
     BUILTINS,
     HARMLESS,
     READERS,
@@ -14,8 +14,8 @@ from looop.loop.admit.shell_tables import (
     Reader,
     Verbs,
 )
-from looop.loop.admit.shell_words import Word, basename
-from looop.loop.admit.shell_writes import operands
+from looop.loop.admit.shell.words import Word, basename
+from looop.loop.admit.shell.writes import operands
 
 __all__ = ["LISTED", "asks_version", "misplaced", "objection"]
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from looop.kit.text import one_line
-from looop.loop.admit.shell_survey import Survey, worlds
+from looop.loop.admit.shell.survey import Survey, worlds
 
 __all__ = ["ShellFacts", "analyse"]
 

@@ -3,8 +3,8 @@
 import re
 from typing import Protocol
 
-from looop.loop.admit.shell_parse import Node, child, children, string
-from looop.loop.admit.shell_words import (
+from looop.loop.admit.shell.parse import Node, child, children, string
+from looop.loop.admit.shell.words import (
     CLASS,
     CLOSE,
     COMMA,

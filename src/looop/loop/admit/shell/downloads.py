@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 
-from looop.loop.admit.shell_runners import SHELLS
-from looop.loop.admit.shell_words import Call, Word, basename, names
-from looop.loop.admit.shell_wrappers import WRAPPERS
+from looop.loop.admit.shell.runners import SHELLS
+from looop.loop.admit.shell.words import Call, Word, basename, names
+from looop.loop.admit.shell.wrappers import WRAPPERS
 
 __all__ = ["downloads", "foreign_code", "inline_code"]
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from looop.loop.admit.shell_tables import is_sensitive
-from looop.loop.admit.shell_words import Word
+from looop.loop.admit.shell.tables import is_sensitive
+from looop.loop.admit.shell.words import Word
 
 __all__ = ["CHECKS", "Check", "Words", "loose"]
 

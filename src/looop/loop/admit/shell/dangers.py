@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from looop.loop.admit.shell_paths import deadly, is_sink
-from looop.loop.admit.shell_runners import fed_text
-from looop.loop.admit.shell_words import Call, Word, basename, names
-from looop.loop.admit.shell_writes import flagged, git_verb, operands
+from looop.loop.admit.shell.paths import deadly, is_sink
+from looop.loop.admit.shell.runners import fed_text
+from looop.loop.admit.shell.words import Call, Word, basename, names
+from looop.loop.admit.shell.writes import flagged, git_verb, operands
 
 __all__ = ["DANGEROUS", "PRIVILEGED", "danger", "drops_data"]
 

@@ -7,15 +7,15 @@ from itertools import pairwise
 from msgspec import Struct, field, structs
 
 from looop.kit.text import one_line
-from looop.loop.admit.shell_ast import Script, walk
-from looop.loop.admit.shell_dangers import DANGEROUS, danger
-from looop.loop.admit.shell_downloads import downloads, foreign_code, inline_code
-from looop.loop.admit.shell_parse import Node, NotParsed, Unavailable, parse
-from looop.loop.admit.shell_paths import is_sink, moved, protected
-from looop.loop.admit.shell_reads import LISTED, asks_version, misplaced, objection
-from looop.loop.admit.shell_rough import rough_calls
-from looop.loop.admit.shell_tables import is_sensitive, may_export
-from looop.loop.admit.shell_words import (
+from looop.loop.admit.shell.ast import Script, walk
+from looop.loop.admit.shell.dangers import DANGEROUS, danger
+from looop.loop.admit.shell.downloads import downloads, foreign_code, inline_code
+from looop.loop.admit.shell.parse import Node, NotParsed, Unavailable, parse
+from looop.loop.admit.shell.paths import is_sink, moved, protected
+from looop.loop.admit.shell.reads import LISTED, asks_version, misplaced, objection
+from looop.loop.admit.shell.rough import rough_calls
+from looop.loop.admit.shell.tables import is_sensitive, may_export
+from looop.loop.admit.shell.words import (
     HOME,
     SPLIT,
     UNKNOWNS,
@@ -28,8 +28,8 @@ from looop.loop.admit.shell_words import (
     marked,
     readable,
 )
-from looop.loop.admit.shell_wrappers import WRAPPERS, peel
-from looop.loop.admit.shell_writes import WRITERS, operands, written
+from looop.loop.admit.shell.wrappers import WRAPPERS, peel
+from looop.loop.admit.shell.writes import WRITERS, operands, written
 
 __all__ = ["Survey", "worlds"]
 

@@ -2,7 +2,7 @@
 
 import re
 
-from looop.loop.admit.shell_words import GLOBS, HOME, MAYBE, SOME, STAR, UNKNOWNS, names
+from looop.loop.admit.shell.words import GLOBS, HOME, MAYBE, SOME, STAR, UNKNOWNS, names
 
 __all__ = ["deadly", "is_sink", "moved", "protected"]
 

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 from msgspec import Struct, field, structs
 
-from looop.loop.admit.shell_parse import Node, child, children, string
-from looop.loop.admit.shell_spell import Speller
-from looop.loop.admit.shell_words import (
+from looop.loop.admit.shell.parse import Node, child, children, string
+from looop.loop.admit.shell.spell import Speller
+from looop.loop.admit.shell.words import (
     SOME,
     SPLIT,
     Assign,

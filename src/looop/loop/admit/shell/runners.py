@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from looop.loop.admit.shell_words import Call, Word, basename, joined, names, respelt
+from looop.loop.admit.shell.words import Call, Word, basename, joined, names, respelt
 
 __all__ = ["RUNNERS", "SHELLS", "Peeled", "fed_text", "stdin_script"]
 
