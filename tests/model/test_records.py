@@ -43,9 +43,7 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
     match info:
         case msgspec.inspect.StructType():
             members = {field.name: of(field.type) for field in info.fields}
-            return st.fixed_dictionaries(members).map(
-                lambda values: info.cls(**values)
-            )
+            return st.fixed_dictionaries(members).map(lambda values: info.cls(**values))
         case msgspec.inspect.UnionType():
             return st.one_of([of(part) for part in info.types])
         case msgspec.inspect.LiteralType():
