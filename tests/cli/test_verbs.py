@@ -14,6 +14,7 @@ import pytest
 from looop.cli.main import main
 from looop.cli.table import VERBS
 from looop.kit.text import width
+from tests.support.leftovers import living
 from tests.support.program import LOOOP, home_env, looop
 
 Env = dict[str, str]
@@ -421,19 +422,27 @@ def test_a_terminal_gets_colour_and_its_own_width(laid: Env) -> None:
     assert max(map(width, plain.split("\n"))) <= 50
 
 
-def test_interrupting_a_tick_ends_its_runner(laid: Env, profile_dir: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("verb", ["tick", "run", "sensor run slow"])
+def test_a_signal_ends_a_verb_and_what_it_has_running(
+    laid: Env, profile_dir: Path, verb: str, name: str
+) -> None:
     ready = Path(laid["HOME"]) / "ready"
     os.mkfifo(ready)
+    hang = f"echo now > {ready}; exec sleep 600"
     (profile_dir / "reflexes.toml").write_text("")
-    (profile_dir / "config.toml").write_text(
-        f'runner = "x"\n[runners.x]\ntick = "echo now > {ready}; exec sleep 600"\n'
-    )
-    child = subprocess.Popen([LOOOP, "tick"], env=laid, stderr=subprocess.PIPE)
+    (profile_dir / "config.toml").write_text(f'runner = "x"\n[runners.x]\ntick = "{hang}"\n')
+    slow = profile_dir / "sensors" / "slow.sh"
+    slow.write_text(f"#!/bin/sh\n# looop: interval=1h\n{hang if 'slow' in verb else 'echo {}'}\n")
+    slow.chmod(0o700)
+    words = [*verb.split(), *([hang] if verb == "run" else [])]
+    child = subprocess.Popen([LOOOP, *words], env=laid, stderr=subprocess.PIPE)
     ready.read_text()
 
-    child.send_signal(signal.SIGINT)
+    child.send_signal(getattr(signal, name))
 
-    assert child.wait(10) == 130
+    assert child.wait(20) == 130
+    assert living(profile_dir) == []
     assert child.stderr is not None
     assert child.stderr.read() == b""
     child.stderr.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.leftovers import living
-from tests.support.program import home_env, looop
+from tests.support.program import LOOOP, home_env, looop
 
 BEATS = [
     ("first look", "acted"),
@@ -68,6 +68,20 @@ def test_the_profile_can_be_kept_and_looked_at(env: dict[str, str], tmp_path: Pa
     again = looop("demo", "--keep", str(kept), env=env)
     assert (again.code, again.out) == (1, "")
     assert again.err == f"looop: {kept} is not empty; name a new directory\n"
+
+
+def test_it_takes_its_profile_away_when_it_is_ended(env: dict[str, str], tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [LOOOP, "demo"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=env["HOME"]
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    child.terminate()
+    child.communicate(timeout=20)
+
+    assert child.returncode == 130
+    assert living(tmp_path) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_without_git_it_says_what_is_missing(env: dict[str, str], tmp_path: Path) -> None:

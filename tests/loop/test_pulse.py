@@ -324,3 +324,22 @@ def test_a_closed_terminal_does_not_keep_the_pulse(profile: Profile) -> None:
 
     assert process.wait(20) in (0, 141)
     assert profile.events("pulse_stopped")[-1]["reason"] == "SIGHUP"
+
+
+def test_a_pulse_that_shall_outlive_its_terminal_does(profile: Profile) -> None:
+    """As with `nohup`: who ignores HUP before the start is not ended by it."""
+    process = subprocess.Popen(
+        ["bash", "-c", "trap '' HUP; exec looop"],
+        env=profile.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        cwd=profile.side,
+    )
+    wait_for(lambda: profile.events("acted"))
+    process.send_signal(signal.SIGHUP)
+    profile.goal("a")
+    wait_for(lambda: len(profile.events("acted")) == 2)
+    process.terminate()
+
+    assert process.wait(20) == 0
+    assert profile.events("pulse_stopped")[-1]["reason"] == "SIGTERM"

@@ -137,7 +137,7 @@ def running(env: Mapping[str, str], *, text: bool = False) -> Generator[Running]
                 stream.close()
 
 
-def wait_for(found: Callable[[], object], limit_s: float = 10.0) -> None:
+def wait_for(found: Callable[[], object], limit_s: float = LIMIT_S) -> None:
     """Until something is so; the wait between two looks is one scheduler's turn."""
     end = time.monotonic() + limit_s
     while not found():

@@ -39,6 +39,7 @@ def _tick(args: argparse.Namespace) -> int:
         return None
 
     stream = Stream(output.style(), SystemClock(), as_json=False)
+    output.end_like_interrupt()
     end = app.run_tick(
         os.environ, silent if args.json else stream, forced=args.force, dry=args.dry_run
     )
@@ -57,6 +58,7 @@ def _demo(args: argparse.Namespace) -> int:
     from looop.demo import show
 
     style = output.style()
+    output.end_like_interrupt()
     return show.run(columns=style.columns, colour=style.colour, keep=args.keep)
 
 

@@ -8,7 +8,7 @@ from looop.cli.render import Style
 from looop.errors import Usage
 from looop.kit import text
 
-__all__ = ["body", "json", "lines", "note", "style"]
+__all__ = ["body", "end_like_interrupt", "json", "lines", "note", "style"]
 
 
 def style() -> Style:
@@ -36,6 +36,18 @@ def json(value: Any) -> None:
 
     data = msgspec.json.format(msgspec.json.encode(value), indent=2)
     print(data.decode())
+
+
+def end_like_interrupt() -> None:
+    """TERM and HUP end this verb as Ctrl-C does: what it has running is ended first."""
+    import signal
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
 
 
 def note(words: str) -> None:

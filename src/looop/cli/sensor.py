@@ -35,6 +35,7 @@ def _sensor(args: argparse.Namespace) -> int:
             output.lines(render.sensors(views, SystemClock().wall(), output.style()))
         return 0
     if args.what == "run":
+        output.end_like_interrupt()
         view = control.run_sensor(args.name)
         if args.json:
             output.json(view)

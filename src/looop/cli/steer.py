@@ -89,7 +89,7 @@ def _goal(args: argparse.Namespace) -> int:
 
 def _configure_playbook(parser: argparse.ArgumentParser) -> None:
     sub = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    sub.add_parser("show", help="print it")
+    _json(sub.add_parser("show", help="print it"))
     write = sub.add_parser("write", help="replace it; the previous one is kept")
     write.add_argument("body", nargs="*", help="the text; - or nothing reads stdin")
     _json(write)
@@ -98,7 +98,10 @@ def _configure_playbook(parser: argparse.ArgumentParser) -> None:
 def _playbook(args: argparse.Namespace) -> int:
     control = app.open_control()
     if args.what == "show":
-        output.lines(render.document(control.playbook()))
+        if args.json:
+            output.json({"body": control.playbook()})
+        else:
+            output.lines(render.document(control.playbook()))
         return 0
     words = output.body(args.body, "PLAYBOOK")
     return _done(control.write_playbook(words), as_json=args.json)
@@ -162,6 +165,7 @@ def _run(args: argparse.Namespace) -> int:
     if not words:
         raise Usage("run needs a command, as in: looop run 'git -C ~/src/app fetch'")
     command = words[0] if len(words) == 1 else shlex.join(words)
+    output.end_like_interrupt()
     code, out = app.open_control().run(command)
     sys.stdout.write(out if not out or out.endswith("\n") else out + "\n")
     if code:

@@ -168,12 +168,15 @@ async def run(parts: Parts, reload: Callable[[], Config]) -> str:
             got.append(number.name)
             pulse.stop(number.name)
 
-        for number in _SIGNALS:
+        # Who started it with HUP ignored wants it to outlive the terminal.
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        heeded = [n for n in _SIGNALS if not (ignored and n is signal.SIGHUP)]
+        for number in heeded:
             loop.add_signal_handler(number, stop, number)
         try:
             await pulse.run()
         finally:
-            for number in _SIGNALS:
+            for number in heeded:
                 loop.remove_signal_handler(number)
         return got[0] if got else ""
 

@@ -16,6 +16,7 @@ LIMIT_CHARS = 65_536
 LIMIT_S = 5.0
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_TOO_DEEP = re.compile(rb"\n\t{400}")
 
 Node = dict[str, Any]
 
@@ -79,6 +80,10 @@ def parse(text: str) -> Node:
     if code != 0:
         said = err.decode("utf-8", "replace").strip().partition("\n")[0]
         raise NotParsed(f"does not parse: {said.removeprefix('<standard input>:')[:120]}")
+    # The output is indented by a tab a level. A bound of our own gives the same answer in every
+    # version of Python, whose stacks differ.
+    if _TOO_DEEP.search(out):
+        raise NotParsed("is nested too deeply")
     try:
         tree: Any = msgspec.json.decode(out)
     except (msgspec.DecodeError, RecursionError) as error:
