@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -471,6 +472,27 @@ def test_lines_of_concurrent_writers_never_mix(tmp_path: Path) -> None:
     for who in "abcd":
         mine = [int(line.split(" ")[1]) for line in lines if line.startswith(who)]
         assert mine == sorted(mine)
+
+
+def test_a_line_that_is_half_written_is_not_taken_for_a_torn_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    real = os.write
+    other = threading.Thread(target=files.append_line, args=(path, "second"))
+
+    def write(fd: int, data: bytes) -> int:
+        monkeypatch.undo()
+        done = real(fd, data[:5])
+        other.start()
+        # Time enough to push in; it has to wait until the line is whole.
+        other.join(0.1)
+        return done
+
+    monkeypatch.setattr(os, "write", write)
+    files.append_line(path, "first, in two pieces")
+    other.join()
+    assert path.read_text() == "first, in two pieces\nsecond\n"
 
 
 def test_a_torn_last_line_is_closed_before_the_next(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from looop.kit import text
 
+FORMATS = "".join(map(chr, range(0x2100)))
 hostile = st.text(
-    alphabet=st.characters(categories=("Cc", "Cf", "Zl", "Zp", "Cs", "L", "Zs"))
-    | st.sampled_from("\r\n\t\x1b[2J\x9b\u202e\u2066\u2028\ud800 é漢"),
-    max_size=20,
+    alphabet=[c for c in FORMATS if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Zs")]
+    + list("\r\n\r\n\x1b[2Jm\ud800\udfff é漢אab"),
+    max_size=12,
 )
 
 
@@ -32,6 +33,16 @@ def test_plain_text_holds_no_control_and_no_bidi_character(raw: str) -> None:
     assert all(allowed(char) for char in shown)
     assert not set("\u061c\u200e\u200f") & set(shown)
     shown.encode()
+
+
+def test_no_character_at_all_gets_through() -> None:
+    every = "".join(map(chr, range(0x10000)))
+    shown = text.plain(every)
+    assert [char for char in set(shown) if not allowed(char)] == []
+    # Letters, signs and digits of all scripts are still there.
+    assert set(every) - set(shown) == {
+        char for char in every if not allowed(char) or char in "\r\u061c\u200e\u200f"
+    }
 
 
 @settings(max_examples=100)

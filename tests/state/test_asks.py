@@ -51,10 +51,26 @@ def test_ids_are_the_asker_and_a_number(asks: Asks) -> None:
     assert asks.names() == ["loop-1", "loop-2", "loop-3", "w1-1"]
 
 
-def test_an_id_is_never_used_again(asks: Asks) -> None:
+def test_an_id_is_never_used_again(asks: Asks, paths: Paths) -> None:
     first = asks.add(new())
     asks.close(first, "seen")
     assert asks.add(new()).id == "loop-2"
+    (paths.asks / "loop-7.json").write_text("{")
+    (paths.ask_archive / "loop-9.json").mkdir()
+    (paths.asks / "loop-x.json").write_text("{")
+    assert asks.add(new()).id == "loop-10"
+    assert asks.add(new(asker="lo")).id == "lo-1"
+
+
+def test_a_name_that_appears_between_look_and_publish_is_not_overwritten(
+    asks: Asks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks.add(new(prompt="first"))
+    monkeypatch.setattr(asks._open, "names", list[str])
+    assert asks.add(new(prompt="second")).id == "loop-2"
+    first = asks.get("loop-1")
+    assert first is not None
+    assert first.prompt == "first"
 
 
 def test_asks_are_shown_oldest_first(asks: Asks) -> None:
@@ -267,7 +283,7 @@ def test_the_archive_is_bounded_and_keeps_the_newest(asks: Asks, paths: Paths) -
     assert len(asks.closed()) == 7, "twice as many may gather before the work is done"
     asks.prune(keep=3)
     assert [ask.created for ask in asks.closed()] == [4.0, 5.0, 6.0]
-    assert asks.add(new()).id not in {"loop-5", "loop-6", "loop-7"}
+    assert asks.add(new()).id == "loop-8", "the numbers of the others are not free again"
 
 
 def test_an_ask_that_makes_no_sense_costs_only_itself(asks: Asks, paths: Paths) -> None:

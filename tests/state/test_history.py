@@ -336,3 +336,12 @@ def test_a_git_that_fails_is_told_in_one_line(history: History, paths: Paths) ->
     with pytest.raises(Failed, match=r"git add: .*index\.lock") as caught:
         history.commit("x")
     assert "\n" not in str(caught.value)
+
+
+def test_a_gitignore_that_is_there_keeps_its_lines(tmp_path: Path) -> None:
+    paths = Paths(tmp_path, tmp_path / "config.toml")
+    (tmp_path / ".gitignore").write_text("mine\n", encoding="utf-8")
+
+    History(paths).create()
+
+    assert (tmp_path / ".gitignore").read_text(encoding="utf-8").startswith("mine\n")

@@ -283,6 +283,13 @@ def test_rows_a_little_out_of_order_are_counted(ledger: Ledger) -> None:
     assert ledger.spent_since(NOW) == pytest.approx(2.0)
 
 
+def test_rows_long_before_the_day_are_not_read(ledger: Ledger, paths: Paths) -> None:
+    ledger.add(spend(NOW, 1.0))
+    ledger.add(spend(NOW - 3 * 86400, 1.0))
+    ledger.add(spend(NOW + 1, 1.0))
+    assert ledger.spent_since(NOW) == pytest.approx(1.0), "what is older is not looked at"
+
+
 def test_the_rotated_generation_counts_too(paths: Paths, store: Store) -> None:
     ledger = Ledger(paths.cost, 300)
     for number in range(5):

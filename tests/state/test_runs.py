@@ -160,6 +160,14 @@ def test_an_unfinished_run_is_never_pruned(runs: Runs) -> None:
     assert runs.ids() == made[2:]
 
 
+def test_an_old_run_whose_record_makes_no_sense_is_pruned(runs: Runs, paths: Paths) -> None:
+    bad = runs.create("tick", NOW)
+    (paths.run(bad) / RECORD).write_text("{")
+    newer = make(runs, NOW + 1, phase="done")
+    runs.prune(1)
+    assert runs.ids() == [newer]
+
+
 def test_pruning_follows_no_link_out_of_the_profile(runs: Runs, paths: Paths) -> None:
     outside = paths.data.parent / "outside"
     outside.mkdir()

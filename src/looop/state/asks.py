@@ -66,10 +66,13 @@ class Asks:
                 if other.key == ask.key and other.state == "pending":
                     return other
         taken = {*self._open.names(), *self._archive.names()}
-        number = 1 + sum(name.startswith(f"{ask.asker}-") for name in taken)
+        parts = [name.rpartition("-") for name in taken]
+        numbers = [int(n) for asker, _, n in parts if asker == ask.asker and n.isdigit()]
+        # Above the highest, not in a gap: the numbers of asks that were pruned are not free.
+        number = 1 + max(numbers, default=0)
         while True:
             named = msgspec.structs.replace(ask, id=f"{ask.asker}-{number}")
-            if named.id not in taken and self._open.add(named.id, named):
+            if self._open.add(named.id, named):
                 return named
             number += 1
 

@@ -56,7 +56,9 @@ class History:
         """Start the history with what is there; a repository that exists is left alone."""
         if self.exists:
             return
-        files.write_atomic(self._paths.data / ".gitignore", _IGNORE.encode())
+        path = self._paths.data / ".gitignore"
+        # Whatever another program wrote there stays; what comes last decides.
+        files.write_atomic(path, ((files.read_text(path) or "") + _IGNORE).encode())
         self._git("init", "--quiet", "--initial-branch=main")
         self.commit("begin the history of this profile")
 
