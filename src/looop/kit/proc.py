@@ -13,7 +13,7 @@ import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from looop.kit.child import Done, End, Limits
@@ -174,7 +174,9 @@ class _Run:
 
 
 @contextlib.asynccontextmanager
-async def _exit_watch(pid: int, exited: asyncio.Event, woken: asyncio.Event):  # noqa: ANN202 - an async generator of None
+async def _exit_watch(
+    pid: int, exited: asyncio.Event, woken: asyncio.Event
+) -> AsyncGenerator[None]:
     """Set both events when `pid` exits, without reaping it."""
     loop = asyncio.get_running_loop()
 

@@ -50,7 +50,7 @@ class _Local(datetime.tzinfo):
 
     def fromutc(self, dt: datetime.datetime) -> datetime.datetime:
         at = dt.replace(tzinfo=datetime.UTC).timestamp()
-        return datetime.datetime.fromtimestamp(at).replace(tzinfo=self)  # noqa: DTZ006
+        return datetime.datetime.fromtimestamp(at).replace(tzinfo=self)  # noqa: DTZ006 - the zone is put on after it
 
 
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - the offset is what is looked for
