@@ -224,7 +224,7 @@ def remove_if_equal(path: Path, old: bytes) -> bool:
     with dir_lock(path.parent):
         if read_bytes(path) != old:
             return False
-        path.unlink()
+        path.unlink(missing_ok=True)
         return True
 
 
