@@ -1,0 +1,1 @@
+"""Supervised terminals: a library that knows nothing of goals, asks or beats."""

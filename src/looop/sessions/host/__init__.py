@@ -1,0 +1,1 @@
+"""What runs inside a supervisor: the standard library alone, because it must live for weeks."""
