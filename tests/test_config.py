@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from looop import config
-from looop.config import SETTINGS, Config, CostSpec, RetrySpec, RunnerSpec
+from looop import config, settings
+from looop.config import Config, CostSpec, RetrySpec, RunnerSpec
 from looop.errors import BadConfig, Unreadable
+from looop.settings import SETTINGS
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_a_value_that_cannot_be_meant_names_file_key_value_and_what_is_accepted(
     with pytest.raises(BadConfig) as caught:
         config.parse({key: value}, "/etc/looop.toml", {})
     said = str(caught.value)
-    accepted = config.accepted(SETTINGS[key])
+    accepted = settings.accepted(SETTINGS[key])
     assert said == f"/etc/looop.toml: {key} = {value!r} is not accepted; use {accepted}"
     assert accepted
 

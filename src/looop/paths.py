@@ -29,6 +29,10 @@ class Paths:
         self.schedules = data / "schedules"
         self.claims = data / "claims"
         self.reports = data / "reports"
+        self.sessions = data / "sessions"
+        self.workers = data / "workers"
+        self.prompts = data / "prompts"
+        self.work = data / "work"
         self.playbook_history = data / "playbook.d"
         self.snapshots = data / "snapshots"
         self.runs = data / "runs"
@@ -37,9 +41,15 @@ class Paths:
         self.stamps = self.state / "sensors.json"
         self.seeded = self.state / "seeded"
         self.pulse_note = self.state / "pulse.json"
+        self.activity = self.state / "activity.json"
+        self.agents = self.state / "agents"
+        self.zygote = self.state / "zygote"
+        self.service_errors = self.state / "service.err"
         self.secret = self.state / "secret"
         self.locks = data / ".lock"
         self.pulse_lock = self.locks / "lock"
+        self.bell = self.locks / "bell"
+        self.workers_lock = self.locks / "workers"
 
     def goal(self, goal_id: str) -> Path:
         return self.goals / f"{goal_id}.md"
@@ -57,6 +67,18 @@ class Paths:
     def run(self, run_id: str) -> Path:
         return self.runs / run_id
 
+    def prompt(self, worker: str) -> Path:
+        """The contract and brief that a worker was started with."""
+        return self.prompts / f"{worker}.md"
+
+    def prompt_files(self, worker: str) -> Path:
+        """What its agent CLI was given besides: settings, hooks."""
+        return self.prompts / f"{worker}.d"
+
+    def work_dir(self, worker: str) -> Path:
+        """Where a worker stands: a git worktree of its own, or an empty directory."""
+        return self.work / worker
+
     def directories(self) -> tuple[Path, ...]:
         """All that must exist before a beat."""
         return (
@@ -69,11 +91,17 @@ class Paths:
             self.schedules,
             self.claims,
             self.reports,
+            self.sessions,
+            self.workers,
+            self.prompts,
+            self.work,
             self.playbook_history,
             self.snapshots,
             self.runs,
             self.state,
+            self.agents,
             self.locks,
+            self.workers_lock,
         )
 
     def child_env(self, env: Mapping[str, str]) -> dict[str, str]:

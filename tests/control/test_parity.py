@@ -7,12 +7,21 @@ from pathlib import Path
 import pytest
 
 import looop.cli
+from looop.control.crew import LocalCrew
 from looop.control.local import LocalControl
-from looop.control.protocol import Control
+from looop.control.protocol import Control, Crew
 from looop.errors import NotFound, Refused, Usage
 from tests.support.profile import Profile
 
-METHODS = [name for name in vars(Control) if not name.startswith("_")]
+CONTRACTS = [(Control, LocalControl), (Crew, LocalCrew)]
+# Those that only lead to another contract are no verbs.
+METHODS = [
+    pytest.param(promised, served, name, id=name)
+    for promised, served in CONTRACTS
+    for name, member in vars(promised).items()
+    if not name.startswith("_") and inspect.isfunction(member)
+]
+LEADS_ON = {"crew", "fleet"}
 
 # Methods without a verb of their own, and why.
 NO_VERB: dict[str, str] = {}
@@ -28,24 +37,34 @@ def _called() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_of_the_contract_is_served_as_it_is_promised(name: str) -> None:
-    promised = inspect.signature(getattr(Control, name))
-    served = inspect.signature(getattr(LocalControl, name))
+@pytest.mark.parametrize(("promised", "served", "name"), METHODS)
+def test_every_method_of_the_contract_is_served_as_it_is_promised(
+    promised: type, served: type, name: str
+) -> None:
+    said = inspect.signature(getattr(promised, name))
+    done = inspect.signature(getattr(served, name))
 
-    assert served.parameters == promised.parameters
-    assert served.return_annotation == promised.return_annotation
+    assert done.parameters == said.parameters
+    assert done.return_annotation == said.return_annotation
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_of_the_contract_can_be_reached_from_the_command_line(name: str) -> None:
+@pytest.mark.parametrize(("promised", "served", "name"), METHODS)
+def test_every_method_of_the_contract_can_be_reached_from_the_command_line(
+    promised: type, served: type, name: str
+) -> None:
     assert (name in _called()) != (name in NO_VERB)
 
 
-def test_the_contract_is_not_served_more_widely_than_it_is_written() -> None:
-    public = {name for name in vars(LocalControl) if not name.startswith("_")}
+@pytest.mark.parametrize(("promised", "served"), CONTRACTS)
+def test_the_contract_is_not_served_more_widely_than_it_is_written(
+    promised: type, served: type
+) -> None:
+    def public(of: type) -> set[str]:
+        return {name for name in vars(of) if not name.startswith("_")}
 
-    assert public - set(METHODS) == {"config"}
+    assert public(served) - public(promised) - LEADS_ON == (
+        {"config"} if served is LocalControl else set()
+    )
 
 
 # -- what only the contract's callers see ----------------------------------------------------
@@ -60,7 +79,9 @@ def test_a_broken_configuration_does_not_keep_one_from_looking(profile: Profile)
     from looop.errors import BadConfig
 
     profile.beat()
-    control = LocalControl(profile.paths, BadConfig("it is broken"), profile.env, profile.clock)
+    control = LocalControl(
+        profile.paths, BadConfig("it is broken"), profile.env, lambda: profile.fleet, profile.clock
+    )
 
     assert control.journal(5)
     assert control.asks(archived=False) == ([], [])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from looop.cli.render import Style
+from looop.cli.layout import Style
 from looop.cli.stream import Stream
 from looop.kit.clock import SystemClock
 from looop.loop.beat import beat

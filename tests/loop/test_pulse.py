@@ -253,7 +253,7 @@ def _run(profile: Profile, ends: Callable[[int], None], beats: int) -> list[tupl
     """So many beats of a pulse in this process; `ends` is called in each with its number."""
     told: list[tuple[str, str]] = []
     config = profile.parts.config
-    parts = Parts(profile.store, config, profile.env, clock=_Stopping())
+    parts = Parts(profile.store, config, profile.env, profile.fleet, clock=_Stopping())
     loop = pulse.Pulse(parts, lambda: config)
     count = 0
 

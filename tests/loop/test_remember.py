@@ -237,7 +237,7 @@ def test_the_count_survives_a_world_that_moves_at_each_beat() -> None:
 
 
 def approved(memory: Memory, action: Action, **fields: Any) -> Memory:
-    rest: dict[str, Any] = {"closed": [], "shell": None, "nudge": False, **fields}
+    rest: dict[str, Any] = {"closed": [], "shell": None, "sessions": {}, "nudge": False, **fields}
     return remember.after_approval(memory, NOW, action=action, **rest)
 
 

@@ -41,6 +41,12 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "cron": ("* * * * *", "0 * * * *"),
     "note": ("n", "m"),
     "catch_up": ("once", "skip"),
+    "runner": ("claude", "codex"),
+    "command": ("mine {{prompt_file}}", "yours {{prompt_file}}"),
+    "verify": ("make test", "make check"),
+    "workspace": ("none", "worktree:/repo"),
+    "input": ("go on", "stop"),
+    "keys": (("Enter",), ("Esc",)),
 }
 
 

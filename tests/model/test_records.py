@@ -9,9 +9,15 @@ from hypothesis import strategies as st
 
 from looop.model import records
 from looop.model.records import (
+    Activity,
+    AgentNote,
     Answer,
     Ask,
     BeatRecord,
+    Checked,
+    Claim,
+    Done,
+    Ended,
     Failure,
     Fired,
     Flap,
@@ -23,13 +29,16 @@ from looop.model.records import (
     SensorStamp,
     Shell,
     Spend,
+    Tombstone,
     Unmetered,
     Verdict,
+    Worker,
 )
 
 KINDS: list[type[msgspec.Struct]] = [
-    Answer, Ask, BeatRecord, Failure, Fired, Flap, Memory, Notice, Outcome, PulseNote, Schedule,
-    SensorStamp, Shell, Spend, Unmetered, Verdict,
+    Activity, AgentNote, Answer, Ask, BeatRecord, Checked, Claim, Done, Ended, Failure, Fired, Flap,
+    Memory, Notice, Outcome, PulseNote, Schedule, SensorStamp, Shell, Spend, Tombstone, Unmetered,
+    Verdict, Worker,
 ]  # fmt: skip
 
 # Text without lone surrogates, which have no bytes; numbers that JSON holds.

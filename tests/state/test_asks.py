@@ -320,7 +320,7 @@ class AskMachine(RuleBasedStateMachine):
         self._place = tempfile.TemporaryDirectory()
         self.paths = Paths(Path(self._place.name), Path(self._place.name) / "config.toml")
         for directory in self.paths.directories():
-            directory.mkdir(exist_ok=True)
+            directory.mkdir(exist_ok=True, parents=True)
         self.asks = Asks(self.paths)
         self.now = 0.0
         self.model: dict[str, Ask] = {}

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from looop.errors import Unreadable
-from looop.kit import clock
+from looop.kit import clock, files
 from looop.model.records import Spend
 from looop.paths import Paths
 from looop.state.logs import EventLog, Journal, Ledger, day_start
@@ -217,8 +217,7 @@ def test_a_log_that_cannot_be_written_stops_nobody(events: EventLog, paths: Path
     assert events.add(1.0, "warning", text="x") == 0
     paths.events.rmdir()
     assert events.add(1.0, "warning", text="x") == 1
-    paths.locks.joinpath(".dirlock").unlink()
-    paths.locks.rmdir()
+    files.remove_tree(paths.locks)
     assert events.add(1.0, "warning", text="x") == 0
 
 

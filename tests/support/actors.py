@@ -1,16 +1,26 @@
 """What the children of `tests.support.crowd` can do: each a function of plain JSON values."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from looop.errors import Conflict, Refused
+import msgspec
+
+from looop.config import Config
+from looop.errors import Conflict, LooopError, Refused
 from looop.kit import files
-from looop.model.records import Answer, Ask
+from looop.loop.parts import Parts
+from looop.loop.workers import start
+from looop.loop.workers.start import Order
+from looop.model.records import Answer, Ask, Spend
 from looop.paths import Paths
+from looop.sessions.local import LocalFleet
 from looop.state.asks import Asks
 from looop.state.logs import EventLog
+from looop.state.store import Store
+from looop.state.workers import Workers
 
 
 def create(path: str, who: str) -> bool:
@@ -82,6 +92,32 @@ def ask(directory: str, key: str, times: int) -> list[str]:
     asks = Asks(Paths(Path(directory), Path(directory)))
     new = Ask(id="", asker="loop", kind="question", prompt="?", created=1.0, key=key)
     return [asks.add(new).id for _ in range(times)]
+
+
+def account(directory: str, worker: str, generation: str, model: str) -> bool:
+    """Put one model more into what a worker has cost; whether it is in the record then."""
+    workers = Workers(Paths(Path(directory), Path(directory)))
+    row = Spend(ts="", kind="session", id=worker, runner="x")
+    after = workers.change(
+        worker,
+        generation,
+        lambda old: msgspec.structs.replace(old, metered=old.metered | {model: row}),
+    )
+    return model in after.metered
+
+
+def begin_worker(directory: str, worker: str, cap: int = 8) -> str:
+    """Start a worker that waits; `started`, or why not."""
+    paths = Paths(Path(directory), Path(directory) / "config.toml")
+    config = Config(max_workers=cap)
+    fleet = LocalFleet(paths.sessions, version="test")
+    parts = Parts(Store(paths, config), config, dict(os.environ), fleet)
+    order = Order(id=worker, prompt="wait", command="read x; : {{prompt_file}}")
+    try:
+        start.start(parts, order)
+    except LooopError as error:
+        return str(error)
+    return "started"
 
 
 def nothing() -> None:

@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+from looop.sessions.local import LocalFleet
+
 from looop import config as configs
 from looop.control.local import LocalControl
 from looop.loop.beat import beat
@@ -26,10 +28,11 @@ def main(base: Path, wall: float, *command: str) -> None:
     paths = Paths(base / "data", base / "data" / "config.toml")
     config = configs.load(paths.config, env)
     clock = FakeClock(wall)
+    fleet = LocalFleet(paths.sessions, version="test")
     if command:
-        LocalControl(paths, config, env, clock).run(command[0])
+        LocalControl(paths, config, env, lambda: fleet, clock).run(command[0])
     else:
-        asyncio.run(beat(Parts(Store(paths, config), config, env, clock=clock)))
+        asyncio.run(beat(Parts(Store(paths, config), config, env, fleet, clock=clock)))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from looop.sessions.local import LocalFleet
+
 from looop import config as configs
 from looop.control.local import LocalControl
 from looop.kit import files
@@ -92,6 +94,7 @@ class Profile:
         """As after a restart: nothing in memory survives."""
         config = configs.load(self.paths.config, self.env)
         self.store = Store(self.paths, config)
+        self.fleet = LocalFleet(self.paths.sessions, version="test")
 
         async def pause(_seconds: float) -> None:
             return None
@@ -100,6 +103,7 @@ class Profile:
             self.store,
             config,
             self.env,
+            self.fleet,
             clock=clock or self.clock,
             listener=lambda event, fields: self.told.append((event, fields)),
             sleep=pause,
@@ -109,7 +113,7 @@ class Profile:
     @property
     def control(self) -> LocalControl:
         config = configs.load(self.paths.config, self.env)
-        return LocalControl(self.paths, config, self.env, self.clock)
+        return LocalControl(self.paths, config, self.env, lambda: self.fleet, self.clock)
 
     # -- the world ---------------------------------------------------------------------------
 

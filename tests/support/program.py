@@ -124,9 +124,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(env: Mapping[str, str], *, text: bool = False) -> Generator[Running]:
+def running(env: Mapping[str, str], *words: str, text: bool = False) -> Generator[Running]:
     """A pulse for the length of the block; it is ended like any terminal would end it."""
-    pulse = Running(env, *([] if text else ["--json"]))
+    pulse = Running(env, *words, *([] if text else ["--json"]))
     try:
         yield pulse
     finally:

@@ -1,6 +1,7 @@
 """The contract served from this machine's own data dir."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from looop.config import Config
@@ -22,11 +23,13 @@ from looop.kit.clock import Clock
 from looop.model import actions, goal, timers
 from looop.model.records import Answer, Ask
 from looop.paths import Paths
+from looop.sessions.port import Fleet
 from looop.state import memory as memories
 from looop.state.logs import day_start
 from looop.state.store import Store
 
 if TYPE_CHECKING:
+    from looop.control.crew import LocalCrew
     from looop.loop.parts import Parts
     from looop.model.actions import Action
 
@@ -44,10 +47,12 @@ class LocalControl:
         paths: Paths,
         config: Config | LooopError,
         env: Mapping[str, str],
+        fleet: Callable[[], Fleet],
         clock: Clock,
     ) -> None:
         self._config = config
         self._env = env
+        self._open_fleet = fleet
         self._clock = clock
         # A broken configuration stops what depends on it, and not the looking at the rest.
         self._store = Store(paths, config if isinstance(config, Config) else Config())
@@ -59,17 +64,29 @@ class LocalControl:
             raise self._config
         return self._config
 
+    @cached_property
+    def _fleet(self) -> Fleet:
+        # Most verbs do without sessions, and without loading what reaches them.
+        return self._open_fleet()
+
+    @property
+    def crew(self) -> "LocalCrew":
+        """The verbs that concern sessions."""
+        from looop.control.crew import LocalCrew
+
+        return LocalCrew(self._store, self._fleet, self._config, self._env, self._clock)
+
     # -- looking -----------------------------------------------------------------------------
 
     def status(self) -> StatusView:
         from looop.control import overview
 
-        return overview.status(self._store, self.config, self._clock)
+        return overview.status(self._store, self._fleet, self.config, self._clock)
 
     def state(self) -> StateView:
         from looop.control import overview
 
-        return overview.state(self._store, self.config, self._clock)
+        return overview.state(self._store, self._fleet, self.config, self._clock)
 
     def journal(self, count: int) -> list[str]:
         return self._store.journal.tail(count)
@@ -224,7 +241,7 @@ class LocalControl:
     def doctor(self) -> list[CheckView]:
         from looop.control import setup
 
-        return setup.doctor(self._store, self._config, self._env)
+        return setup.doctor(self._store, self._fleet, self._config, self._env)
 
     def runners(self) -> list[str]:
         """Who could decide here: the one that is set, runners of yours, agent CLIs, rules."""
@@ -246,17 +263,19 @@ class LocalControl:
         given = Answer(text=text, by=by, channel=channel, at=now)
         ask = self._store.asks.answer(names.checked("ask", ask_id), given)
         self._store.events.add(now, "answered", ask=ask.id, kind=ask.kind, by=by, channel=channel)
+        self._store.ring()
         return ask
 
     def _parts(self) -> "Parts":
         from looop.loop.parts import Parts
 
-        return Parts(self._store, self.config, self._env, clock=self._clock)
+        return Parts(self._store, self.config, self._env, self._fleet, clock=self._clock)
 
     def _perform(self, action: "Action", journal: str) -> str:
         from looop.loop import hand
 
         outcome, _ = hand.perform(self._parts(), action, journal)
+        self._store.ring()
         return outcome.summary
 
     def write_goal(self, goal_id: str, body: str) -> str:

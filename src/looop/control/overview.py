@@ -1,17 +1,20 @@
 """The verbs that explain: status and state, from what is on disk, without running anything."""
 
+from collections import Counter
+
 import msgspec
 
 from looop.config import Config
 from looop.control.views import GateView, PulseView, StateView, StatusView
 from looop.errors import LooopError
 from looop.kit.clock import Clock
-from looop.loop import diff, gates, lock, steering
+from looop.loop import crew, diff, gates, lock, steering
 from looop.loop.gates import Moment
 from looop.loop.sense import discover
 from looop.loop.sense.peek import Look, peek
 from looop.model.records import Memory
 from looop.model.world import World
+from looop.sessions.port import Fleet
 from looop.state import memory as memories
 from looop.state.logs import day_start
 from looop.state.store import Store
@@ -28,8 +31,10 @@ def _memory(store: Store, problems: list[str]) -> Memory | None:
         return None
 
 
-def _world(store: Store, config: Config, memory: Memory, now: float) -> tuple[World, Look]:
-    seen = peek(store, config, memory, now)
+def _world(
+    store: Store, fleet: Fleet, config: Config, memory: Memory, now: float
+) -> tuple[World, Look]:
+    seen = peek(store, fleet, config, memory, now)
     world = diff.assemble(
         playbook=seen.playbook,
         goals=seen.goals,
@@ -71,13 +76,26 @@ def _pulse(store: Store, problems: list[str]) -> PulseView:
     )
 
 
-def status(store: Store, config: Config, clock: Clock) -> StatusView:
+def _workers(
+    store: Store, fleet: Fleet, config: Config, now: float, problems: list[str]
+) -> dict[str, int]:
+    """How many living workers there are of each health."""
+    try:
+        members, trouble = crew.gather(store, fleet, config, now)
+    except LooopError as error:
+        problems.append(str(error))
+        return {}
+    problems += trouble
+    return dict(Counter(m.health.word for m in members if m.session.alive))
+
+
+def status(store: Store, fleet: Fleet, config: Config, clock: Clock) -> StatusView:
     """What the loop does or does not do now, and why; a thing that cannot be read is a problem."""
     now = clock.wall()
     problems: list[str] = []
     found = _memory(store, problems)
     memory = found or Memory()
-    world, seen = _world(store, config, memory, now)
+    world, seen = _world(store, fleet, config, memory, now)
     problems += world.problems
     moment = Moment(hash=world.hash, policy=world.policy, now=now)
     spent = 0.0
@@ -116,17 +134,18 @@ def status(store: Store, config: Config, clock: Clock) -> StatusView:
         flapping=[n for n, f in memory.flaps.items() if limit and f.streak >= limit],
         goals=len(seen.goals),
         sensors=sensors,
+        workers=_workers(store, fleet, config, now, problems),
         cost_today_usd=round(spent, 6),
         max_daily_usd=config.max_daily_usd,
         problems=problems,
     )
 
 
-def state(store: Store, config: Config, clock: Clock) -> StateView:
+def state(store: Store, fleet: Fleet, config: Config, clock: Clock) -> StateView:
     """The world as it is known now."""
     problems: list[str] = []
     memory = _memory(store, problems) or Memory()
-    world, _ = _world(store, config, memory, clock.wall())
+    world, _ = _world(store, fleet, config, memory, clock.wall())
     return StateView(
         hash=world.hash,
         playbook=world.playbook is not None,

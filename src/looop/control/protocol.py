@@ -11,12 +11,52 @@ from looop.control.views import (
     ScheduleView,
     SensorRun,
     SensorView,
+    SessionView,
     StateView,
     StatusView,
+    WorkspaceView,
 )
-from looop.model.records import Ask
+from looop.model.records import Ask, Claim, Done, Spend, Worker
+from looop.sessions.port import Fleet
+from looop.sessions.records import Killed, Session
 
-__all__ = ["Control"]
+__all__ = ["Control", "Crew"]
+
+
+class Crew(Protocol):
+    """The verbs that concern sessions; `fleet` is there for those that only drive a terminal."""
+
+    fleet: Fleet
+
+    def sessions(self, *, ended: bool) -> tuple[list[SessionView], list[str]]: ...
+    def workspaces(self) -> list[WorkspaceView]: ...
+    def claims(self) -> tuple[list[Claim], list[str]]: ...
+    def one(self, session: str) -> tuple[SessionView, Worker | None]: ...
+    def start(
+        self,
+        worker: str,
+        prompt: str,
+        *,
+        runner: str,
+        command: str,
+        verify: str,
+        goal: str,
+        workspace: str,
+    ) -> Session: ...
+    def supervise(
+        self, session: str, argv: tuple[str, ...], *, cwd: str, columns: int, rows: int
+    ) -> Session: ...
+    def kill(self, session: str, *, why: str) -> Killed: ...
+    def dialog(self, session: str) -> str: ...
+    def restart(self, session: str) -> Session: ...
+    def prune(self) -> tuple[list[str], list[str]]: ...
+
+    # What workers call.
+    def claim(self, name: str, session: str) -> str: ...
+    def unclaim(self, name: str, session: str) -> None: ...
+    def done(self, session: str, generation: str, outcome: str, summary: str) -> Done: ...
+    def record_cost(self, usd: float, *, session: str, model: str) -> Spend | None: ...
+    def heard(self, payload: dict[str, Any]) -> dict[str, Any] | None: ...
 
 
 class Control(Protocol):
@@ -25,6 +65,9 @@ class Control(Protocol):
 
     `by` and `channel` say who steers and through which door; they are recorded.
     """
+
+    @property
+    def crew(self) -> Crew: ...
 
     # Looking.
     def status(self) -> StatusView: ...

@@ -22,6 +22,10 @@ from looop.loop.admit import shell
 from looop.loop.decide import reflexes
 from looop.loop.decide.presets import PRESETS
 from looop.loop.sense import discover
+from looop.loop.workers import agents
+from looop.loop.workers.agents import Brief
+from looop.sessions.port import Fleet
+from looop.settings import SETTINGS
 from looop.state import memory as memories
 from looop.state import seed
 from looop.state.store import Store
@@ -78,7 +82,7 @@ def _kept(original: Path, keys: tuple[str, ...]) -> list[str]:
 def _carried(config: configs.Config) -> dict[str, object]:
     default = configs.Config()
     found: dict[str, object] = {}
-    for key in configs.SETTINGS:
+    for key in SETTINGS:
         value = getattr(config, key)
         follows = key == "busy_interval" and value == config.interval
         if value != getattr(default, key) and key != "runner" and not follows:
@@ -225,10 +229,62 @@ def _tools(env: Mapping[str, str]) -> list[CheckView]:
     return out
 
 
+def _worker(store: Store, config: configs.Config, env: Mapping[str, str]) -> list[CheckView]:
+    """Whether a worker of the configured runner would start, and start without a dialog."""
+    name = config.runner
+    spec = config.runners.get(name, configs.RunnerSpec())
+    if spec.worker:
+        return [_check("worker", "ok", f"{name}: {spec.worker}")]
+    if name == RULES:
+        return [_check("worker", "ok", "rules: the shell block of a brief is run, no model")]
+    agent = agents.agent_of(name)
+    if not agent.program:
+        return [_check("worker", "warn", f"{name} has no worker command: set `worker` for it")]
+    if tool.find(agent.program, env.get("PATH")) is None:
+        return [_check("worker", "fail", f"{name}: {agent.program} is not on PATH")]
+    problems = agent.first_start(
+        Brief(
+            worker="doctor",
+            generation="",
+            prompt_file=str(store.paths.prompt("doctor")),
+            work_dir=str(store.paths.work_dir("doctor")),
+            files_dir=str(store.paths.prompt_files("doctor")),
+            model=spec.model,
+            env={**env, **spec.env},
+        )
+    )
+    if problems:
+        return [_check("worker", "warn", problem) for problem in problems]
+    return [_check("worker", "ok", f"{name}: {agent.program} starts without a question")]
+
+
+def _sessions(fleet: Fleet) -> list[CheckView]:
+    sessions, problems = fleet.list()
+    found = [_check("sessions", "warn", problem) for problem in problems]
+    dead = [s.id for s in sessions if s.state == "dead"]
+    if dead:
+        words = f"the supervisor of {', '.join(dead)} died; `looop prune` removes what is left"
+        found.append(_check("sessions", "warn", words))
+    alive = sum(s.alive for s in sessions)
+    if not found:
+        found.append(_check("sessions", "ok", f"{alive} alive, {len(sessions) - alive} ended"))
+    try:
+        from looop.sessions.emulator import Emulator
+
+        Emulator(80, 24)
+        found.append(_check("screens", "ok", "screens can be drawn"))
+    except LooopError as error:
+        found.append(_check("screens", "warn", str(error)))
+    return found
+
+
 def doctor(
-    store: Store, config: configs.Config | LooopError, env: Mapping[str, str]
+    store: Store,
+    fleet: Fleet,
+    config: configs.Config | LooopError,
+    env: Mapping[str, str],
 ) -> list[CheckView]:
-    """Check everything at once: settings, profile, rules, sensors, programs."""
+    """Check everything at once: settings, profile, rules, sensors, workers, programs."""
     out: list[CheckView] = []
     if isinstance(config, LooopError):
         out.append(_check("config", "fail", str(config)))
@@ -239,6 +295,11 @@ def doctor(
             kept = ", ".join(config.kept)
             out.append(_check("config", "warn", f"kept from config.json and not used: {kept}"))
         out.append(_runner(config, env))
+        out += _worker(store, config, env)
+    try:
+        out += _sessions(fleet)
+    except LooopError as error:
+        out.append(_check("sessions", "fail", str(error)))
     for part in (_profile, _rules, _sensors):
         try:
             out += part(store)

@@ -18,8 +18,10 @@ __all__ = [
     "ScheduleView",
     "SensorRun",
     "SensorView",
+    "SessionView",
     "StateView",
     "StatusView",
+    "WorkspaceView",
 ]
 
 
@@ -46,7 +48,11 @@ class PulseView(Struct, frozen=True, kw_only=True):
 
 
 class StatusView(Struct, frozen=True, kw_only=True):
-    """Everything that explains what the loop does or does not do now."""
+    """
+    Everything that explains what the loop does or does not do now.
+
+    `workers` counts the living ones by health.
+    """
 
     data_dir: str
     config: str
@@ -61,6 +67,7 @@ class StatusView(Struct, frozen=True, kw_only=True):
     flapping: list[str]
     goals: int
     sensors: int
+    workers: dict[str, int]
     cost_today_usd: float
     max_daily_usd: float
     problems: list[str]
@@ -163,3 +170,50 @@ class CheckView(Struct, frozen=True, kw_only=True):
     name: str
     state: Literal["ok", "warn", "fail"]
     text: str
+
+
+class SessionView(Struct, frozen=True, kw_only=True):
+    """
+    One session as a person asks for it. Ages are seconds, None for unknown or never.
+
+    `state` is `running`, `exited 0`, `killed`, `done` ...; `health` is one word, resting on
+    `basis`; `verify` is `pass`, `fail`, `not run`, `to come` or "". For the pulse, `health` is
+    `up` or `down`.
+    """
+
+    id: str
+    kind: Literal["pulse", "worker", "program"]
+    state: str
+    alive: bool
+    health: str
+    basis: str = ""
+    detail: str = ""
+    until: float = 0.0
+    generation: str = ""
+    runner: str = ""
+    goal: str = ""
+    code: int | None = None
+    age_s: float | None = None
+    idle_s: float | None = None
+    ask_age_s: float | None = None
+    asks: list[str] = []
+    verify: str = ""
+    outcome: str = ""
+    summary: str = ""
+    killed_by: str = ""
+    cost_usd: float | None = None
+    work_dir: str = ""
+    branch: str = ""
+    size: str = ""
+    stalled: str = ""
+    last_line: str = ""
+
+
+class WorkspaceView(Struct, frozen=True, kw_only=True):
+    """A directory that a worker worked in: whose it is, and what is in it."""
+
+    path: str
+    worker: str
+    alive: bool
+    branch: str
+    state: str

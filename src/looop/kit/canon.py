@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Any
 
 __all__ = ["canonical", "digest", "framed"]
@@ -17,7 +16,10 @@ def canonical(value: Any) -> str:
 
 def digest(data: bytes) -> str:
     """32 hex digits of BLAKE2b-128: stable across restarts, upgrades and machines."""
-    return blake2b(data, digest_size=16).hexdigest()
+    # With OpenSSL behind it, loading this costs a verb more than its own work; most need no digest.
+    import hashlib
+
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def framed(items: Iterable[tuple[str, str]]) -> bytes:

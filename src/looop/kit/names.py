@@ -19,7 +19,7 @@ def checked(kind: str, text: str) -> str:
     """Return `text` if it may name a `kind`; raise `Usage` with the grammar if not."""
     if not is_name(text):
         raise Usage(
-            f"{text!r} cannot name a {kind}: use letters, digits, dot, dash and underscore, "
+            f"{text!r} cannot name {'an' if kind[0] in 'aeiou' else 'a'} {kind}: use letters, digits, dot, dash and underscore, "
             "start with a letter or digit, at most 64"
         )
     return text

@@ -6,7 +6,7 @@ import msgspec
 
 from looop.errors import LooopError
 from looop.kit import canon, durations, text
-from looop.loop import gates, recover, stages
+from looop.loop import diff, gates, recover, stages
 from looop.loop.admit import holds
 from looop.loop.admit.holds import Answered
 from looop.loop.book import BUDGET, OWN, Book
@@ -16,6 +16,7 @@ from looop.loop.move import RULES, Choice, End, Move, failed
 from looop.loop.parts import Parts
 from looop.loop.sense.look import look
 from looop.loop.stages import Sight
+from looop.loop.workers import tend
 from looop.model.actions import Decision, Noop
 from looop.model.records import Ask, Fired, Memory, Origin
 from looop.model.world import Trust
@@ -65,7 +66,7 @@ class _Beat:
         if not self.dry:
             await self.keep_house()
         sight = await self.sense()
-        answered = holds.next_answered(self.store)
+        answered = holds.next_answered(self.store, self.parts.generation_of)
         if answered is not None and not self.dry:
             return await self.spend_answer(answered, sight)
         return await self.decide_and_act(sight)
@@ -74,6 +75,7 @@ class _Beat:
 
     async def keep_house(self) -> None:
         self.book.memory = await recover.unfinished(self.parts, self.memory)
+        await self.tend_crew()
         now = self.parts.clock.wall()
         asks, problems = self.store.asks.look()
         for problem in problems:
@@ -96,11 +98,19 @@ class _Beat:
         self.store.runs.prune(self.parts.config.runs_keep)
         self.store.asks.prune()
 
+    async def tend_crew(self) -> None:
+        items = await tend.tend(self.parts, self.memory.items)
+        if items != self.memory.items:
+            known = diff.fingerprint(items) if self.memory.hash else ""
+            self.book.keep(msgspec.structs.replace(self.memory, items=items, hash=known))
+
     # -- 1. sense, 2. diff -------------------------------------------------------------------
 
     async def sense(self) -> Sight:
         parts = self.parts
-        seen = await look(self.store, parts.config, self.memory, parts.env, parts.clock)
+        seen = await look(
+            self.store, parts.fleet, parts.config, self.memory, parts.env, parts.clock
+        )
         parts.tell(
             "sensed",
             ok=len(seen.readings) - sum(not r.ok for r in seen.readings.values()),

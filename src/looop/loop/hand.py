@@ -18,17 +18,21 @@ from looop.state.logs import Journal
 __all__ = ["perform"]
 
 
-def perform(parts: Parts, action: Action, journal: str = "") -> tuple[Outcome, Shell | None]:
+def perform(
+    parts: Parts, action: Action, journal: str = "", goal: str = ""
+) -> tuple[Outcome, Shell | None]:
     """
     Admit and carry out one move as origin `human`.
 
     Raises `Refused` when a floor or a rule says no and `Failed` when it was tried and did not
     work; both leave a record. Not to be called inside an event loop.
     """
-    return asyncio.run(_perform(parts, action, journal))
+    return asyncio.run(_perform(parts, action, journal, goal))
 
 
-async def _perform(parts: Parts, action: Action, journal: str) -> tuple[Outcome, Shell | None]:
+async def _perform(
+    parts: Parts, action: Action, journal: str, goal: str
+) -> tuple[Outcome, Shell | None]:
     store = parts.store
     store.ensure()
     now = parts.clock.wall()
@@ -43,9 +47,11 @@ async def _perform(parts: Parts, action: Action, journal: str) -> tuple[Outcome,
         action=actions.as_dict(action),
         digest=actions.digest(action),
         journal=journal,
+        goal=goal,
     )
     store.runs.write(record)
-    verdict = stages.admit(parts, Decision(action=action), "human", "own", _no_facts())
+    made = Decision(action=action, goal=goal)
+    verdict = stages.admit(parts, made, "human", "own", _no_facts())
     if verdict.verdict != "allow":
         record = msgspec.structs.replace(record, phase="done", verdict=verdict, ended=now)
         store.runs.write(record)
@@ -57,14 +63,7 @@ async def _perform(parts: Parts, action: Action, journal: str) -> tuple[Outcome,
     record = msgspec.structs.replace(record, phase="acting", verdict=verdict)
     store.runs.write(record)
     try:
-        effect = await execute.execute(
-            action,
-            store=store,
-            config=parts.config,
-            env=parts.env,
-            run_id=run,
-            clock=parts.clock,
-        )
+        effect = await execute.execute(action, parts, run_id=run, goal=goal, by="human")
     except (LooopError, OSError) as error:
         store.runs.write(msgspec.structs.replace(record, phase="done", error=str(error), ended=now))
         raise
@@ -86,6 +85,8 @@ def _no_facts() -> dict[str, Any]:
     """A human's move is not judged by the world; rules see it empty."""
     return {
         "sensors": {},
+        "sessions": {},
+        "claims": {},
         "asks": {},
         "goals": {},
         "schedules": {},

@@ -1,5 +1,6 @@
 """One chosen move, from the policy to the journal: admitted, held or denied, done once, logged."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -25,6 +26,7 @@ __all__ = ["RULES", "Choice", "End", "Move", "failed"]
 
 # The runner that is no runner: reflexes decide, and no match is a noop.
 RULES = "rules"
+_UNTOUCHED: dict[str, dict[str, str]] = {}
 
 
 class End(Struct, frozen=True, kw_only=True):
@@ -132,6 +134,7 @@ class Move:
             origin=choice.origin,
             now=parts.clock.wall(),
             ttl_s=parts.config.approval_ttl,
+            generation=parts.generation_of(made.action),
         )
         word = actions.word_of(made.action)
         tag = actions.tag_of(made.action)
@@ -180,12 +183,7 @@ class Move:
         self.book.advance(phase="acting")
         try:
             effect = await execute.execute(
-                action,
-                store=self.store,
-                config=parts.config,
-                env=parts.env,
-                run_id=self.book.run,
-                clock=parts.clock,
+                action, parts, run_id=self.book.run, goal=choice.decision.goal, by="loop"
             )
         except (LooopError, OSError) as error:
             effect = execute.Effect(
@@ -196,6 +194,7 @@ class Move:
         memory = self.succeeded(
             raised=effect.ask,
             shell=effect.shell,
+            sessions=effect.sessions,
             nudge=isinstance(action, RunShell) and choice.origin != "reflex",
         )
         # A summary begins with the word of its action, which every line that shows it says too.
@@ -234,7 +233,13 @@ class Move:
     # -- 7. log ------------------------------------------------------------------------------
 
     def succeeded(
-        self, *, raised: str, shell: Shell | None, nudge: bool, happened: bool = True
+        self,
+        *,
+        raised: str,
+        shell: Shell | None,
+        nudge: bool,
+        sessions: Mapping[str, Mapping[str, str]] = _UNTOUCHED,
+        happened: bool = True,
     ) -> Memory:
         """What to remember after a move of this origin; a held one has not `happened`."""
         choice, book = self.choice, self.book
@@ -245,11 +250,17 @@ class Move:
         closed += [choice.ask] if choice.ask else []
         if choice.origin == "approval":
             return remember.after_approval(
-                book.memory, now, action=action, closed=closed, shell=shell, nudge=nudge
+                book.memory,
+                now,
+                action=action,
+                closed=closed,
+                shell=shell,
+                sessions=sessions,
+                nudge=nudge,
             )
         items = self.sight.world.items
         if happened:
-            items = expected.after(action, items, now)
+            items = expected.sessions_after(expected.after(action, items, now), sessions)
         items = expected.asks_after(items, raised=[raised] if raised else [], closed=closed)
         # With a model behind them, reflexes deal with what they look at and leave it the rest.
         partial = choice.match is not None and (

@@ -8,6 +8,8 @@ from typing import Any
 from looop.config import Config
 from looop.kit import files
 from looop.kit.clock import Clock, SystemClock
+from looop.model.actions import Action, KillWorker, RestartSession, SendKey, SteerSession
+from looop.sessions.port import Fleet
 from looop.state.store import Store
 
 __all__ = ["Listener", "Parts"]
@@ -33,6 +35,7 @@ class Parts:
         store: Store,
         config: Config,
         env: Mapping[str, str],
+        fleet: Fleet,
         *,
         clock: Clock | None = None,
         listener: Listener = _nobody,
@@ -42,6 +45,7 @@ class Parts:
         self.store = store
         self.config = config
         self.env = env
+        self.fleet = fleet
         self.clock = clock or SystemClock()
         self.listener = listener
         self.sleep = sleep
@@ -51,6 +55,13 @@ class Parts:
         """Log one event and show it to whoever listens."""
         self.store.events.add(self.clock.wall(), event, **fields)
         self.listener(event, fields)
+
+    def generation_of(self, action: Action) -> str:
+        """The living generation of the worker that a move concerns; "" for none."""
+        if not isinstance(action, SteerSession | SendKey | RestartSession | KillWorker):
+            return ""
+        session = self.fleet.find(action.id)
+        return session.generation if session is not None and session.alive else ""
 
     def secret(self) -> str:
         """The profile's own secret, made on first use; it never leaves the data dir."""

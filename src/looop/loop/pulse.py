@@ -5,26 +5,86 @@ import contextlib
 import os
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from looop.config import Config
 from looop.errors import LooopError
 from looop.kit import files, identity, text
+from looop.kit.bell import Bell
 from looop.loop import gates, lock, recover
 from looop.loop.beat import End, beat
 from looop.loop.parts import Parts
 from looop.model.records import PulseNote
+from looop.sessions.port import Endings
 from looop.state import memory as memories
 from looop.state import table
 
 __all__ = ["Pulse", "once", "run"]
 
+_Source = TypeVar("_Source", Endings, Bell)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A beat that dies of a bug is tried again, slower each time, and never ends the pulse.
 _BUG_PAUSE_S = 30.0
+
+
+class _Wakes:
+    """What ends a rest: the end of a session, or somebody who rang the bell."""
+
+    def __init__(self, endings: Endings | None, bell: Bell | None) -> None:
+        self._endings = endings
+        self._bell = bell
+        self.any = asyncio.Event()
+
+    def ended(self) -> None:
+        assert self._endings is not None
+        if self._endings.drain():
+            self.any.set()
+
+    def rung(self) -> None:
+        assert self._bell is not None
+        self._bell.heard()
+        self.any.set()
+
+    def refresh(self) -> None:
+        """Follow the sessions that were started since; a beat without them only comes later."""
+        if self._endings is not None:
+            with contextlib.suppress(LooopError, OSError):
+                self._endings.refresh()
+
+
+def _bell(parts: Parts) -> Bell:
+    files.ensure_dir(parts.store.paths.locks)
+    return Bell(parts.store.paths.bell)
+
+
+@contextlib.contextmanager
+def _listening(parts: Parts) -> Generator[_Wakes]:
+    """Hear of news while the block runs; where that cannot be, the pulse just beats in time."""
+
+    def opened(what: Callable[[], _Source]) -> _Source | None:
+        try:
+            return what()
+        except (LooopError, OSError) as error:
+            parts.tell("warning", about="wakes", text=text.one_line(str(error), 300))
+            return None
+
+    endings = opened(parts.fleet.endings)
+    bell = opened(lambda: _bell(parts))
+    wakes = _Wakes(endings, bell)
+    loop = asyncio.get_running_loop()
+    sources = [(s, f) for s, f in ((endings, wakes.ended), (bell, wakes.rung)) if s is not None]
+    for source, hear in sources:
+        loop.add_reader(source.fileno(), hear)
+    try:
+        yield wakes
+    finally:
+        for source, _ in sources:
+            loop.remove_reader(source.fileno())
+            source.close()
 
 
 class Pulse:
@@ -126,6 +186,12 @@ class Pulse:
             runner=parts.config.runner,
             autonomy=parts.config.autonomy,
         )
+        with _listening(parts) as wakes:
+            await self._beats_until_stopped(wakes)
+        parts.tell("pulse_stopped", reason=self._why)
+
+    async def _beats_until_stopped(self, wakes: _Wakes) -> None:
+        parts = self._parts
         while not self._stop.is_set():
             self._refresh()
             self._beats += 1
@@ -142,10 +208,21 @@ class Pulse:
                 "beat_ended",
                 {"kind": end.kind, "said": end.said, "action": end.action, "next_at": at},
             )
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, at - parts.clock.wall())):
-                    await self._stop.wait()
-        parts.tell("pulse_stopped", reason=self._why)
+            await self._rest(at, wakes)
+
+    async def _rest(self, until: float, wakes: _Wakes) -> None:
+        """Until the next beat is due, something wakes it, or it is told to stop."""
+        wakes.refresh()
+        with contextlib.suppress(TimeoutError):
+            async with (
+                asyncio.timeout(max(0.0, until - self._parts.clock.wall())),
+                asyncio.TaskGroup() as group,
+            ):
+                waits = [group.create_task(w) for w in (self._stop.wait(), wakes.any.wait())]
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for task in waits:
+                    task.cancel()
+        wakes.any.clear()
 
     async def _cancel_on_stop(self, task: asyncio.Task[End]) -> None:
         await self._stop.wait()

@@ -16,6 +16,7 @@ from looop.model.actions import (
     ArchiveGoal,
     DropSchedule,
     RunShell,
+    StartWorker,
     WriteGoal,
     WritePlaybook,
     WriteSchedule,
@@ -89,6 +90,8 @@ async def _interrupted(parts: Parts, record: BeatRecord, memory: Memory) -> Memo
         answer = await shell.probe(
             action, paths=parts.store.paths, env=parts.env, clock=parts.clock
         )
+    elif isinstance(action, StartWorker):
+        answer = _started(parts, action.id, record.run)
     words = (
         f"run {record.run}: a crash cut this move off, so it may or may not have happened: {what}"
     )
@@ -125,6 +128,17 @@ async def _interrupted(parts: Parts, record: BeatRecord, memory: Memory) -> Memo
         )
     )
     return memory
+
+
+def _started(parts: Parts, worker: str, run: str) -> str:
+    """What can be said of a start that was cut off: the session knows whose order it was."""
+    try:
+        session = parts.fleet.find(worker)
+    except LooopError as error:
+        return f"whether {worker} was started cannot be told: {error}"
+    if session is not None and session.labels.get("run") == run:
+        return f"it did happen: {worker} was started and is {session.state}"
+    return f"it did not happen: no session {worker} of this run is there"
 
 
 def _account(parts: Parts, record: BeatRecord) -> None:

@@ -1,5 +1,7 @@
 """What each kind of ending leaves for the next beat: pure changes of the one memory record."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from looop.config import Config
@@ -114,13 +116,15 @@ def after_approval(
     action: Action,
     closed: list[str],
     shell: Shell | None,
+    sessions: Mapping[str, Mapping[str, str]],
     nudge: bool,
 ) -> Memory:
     """
     The memory after an approved move. It decided nothing: the world stays as undecided as it
     was, but for what the move itself did to it.
     """
-    items = expected.asks_after(expected.after(action, memory.items, now), closed=closed)
+    items = expected.sessions_after(expected.after(action, memory.items, now), sessions)
+    items = expected.asks_after(items, closed=closed)
     return msgspec.structs.replace(
         memory,
         items=items,

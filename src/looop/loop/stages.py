@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from looop.config import Config
 from looop.errors import LooopError
 from looop.kit import files
 from looop.loop import diff, gates, steering
@@ -19,7 +20,19 @@ from looop.loop.decide.prompt import Prompt
 from looop.loop.gates import Gate, Moment, Spending
 from looop.loop.parts import Parts
 from looop.loop.sense.peek import Look
-from looop.model.actions import Action, Decision, RunShell, WriteSensor
+from looop.loop.workers import embedded
+from looop.loop.workers.agents import AGENTS
+from looop.model.actions import (
+    Action,
+    Decision,
+    KillWorker,
+    RestartSession,
+    RunShell,
+    SendKey,
+    StartWorker,
+    SteerSession,
+    WriteSensor,
+)
 from looop.model.records import (
     UNMETERED_LIMIT,
     Ask,
@@ -195,14 +208,31 @@ async def ask_runner(
     return await decider.decide(text, around, charge.launch, charge.account)
 
 
-def _shell_of(action: Action) -> dict[str, str]:
+def _shell_of(action: Action, config: Config) -> dict[str, str]:
+    """Every piece of shell that a move carries, by its field."""
     match action:
         case RunShell(cmd=cmd, probe=probe):
             return {"cmd": cmd} | ({"probe": probe} if isinstance(probe, str) else {})
         case WriteSensor(script=script):
             return {"script": script}
+        case StartWorker(prompt=prompt, command=command, verify=verify):
+            pieces = {"command": command, "verify": verify}
+            if embedded.is_embedded(action, config):
+                pieces["prompt"] = embedded.script_of(prompt)
+            return {name: code for name, code in pieces.items() if code.strip()}
         case _:
             return {}
+
+
+def _is_agent(parts: Parts, action: Action) -> bool:
+    """Whether the worker of a move runs a known agent CLI; what cannot be told is none."""
+    if not isinstance(action, SteerSession | SendKey | RestartSession | KillWorker):
+        return False
+    try:
+        record = parts.store.workers.get(action.id)
+    except LooopError:
+        return False
+    return record is not None and not record.override and record.runner in AGENTS
 
 
 def admit(
@@ -214,12 +244,14 @@ def admit(
         loaded = admission.load(text) if text and text.strip() else admission.Rules()
     except LooopError as error:
         loaded = admission.Rules(broken=str(error))
+    pieces = _shell_of(decision.action, parts.config)
     request = Request(
         action=decision.action,
         origin=origin,
         autonomy=parts.config.autonomy,
         taint=taint,
         goal=decision.goal,
-        shells={name: shells.analyse(code) for name, code in _shell_of(decision.action).items()},
+        shells={name: shells.analyse(code) for name, code in pieces.items()},
+        agent=_is_agent(parts, decision.action),
     )
     return admission.admit(request, loaded, facts)

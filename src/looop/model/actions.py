@@ -14,10 +14,15 @@ __all__ = [
     "AskHuman",
     "Decision",
     "DropSchedule",
+    "KillWorker",
     "Noop",
+    "RestartSession",
     "RunShell",
+    "SendKey",
     "SendNotification",
     "Severity",
+    "StartWorker",
+    "SteerSession",
     "WriteGoal",
     "WritePlaybook",
     "WriteSchedule",
@@ -117,6 +122,51 @@ class DropSchedule(Struct, frozen=True, kw_only=True, tag_field="action", tag="d
     name: str
 
 
+class StartWorker(Struct, frozen=True, kw_only=True, tag_field="action", tag="start_worker"):
+    """
+    Start an agent in a terminal of its own, with `prompt` as its brief.
+
+    `runner` is the agent CLI ("" for the configured one); `command` replaces its command line.
+    `verify` is a command that judges the work once the worker has ended. `workspace` is
+    `worktree:REPO[@REF]` for a git worktree of its own, or "none".
+    """
+
+    id: str
+    prompt: str
+    runner: str = ""
+    command: str = ""
+    verify: str = ""
+    workspace: str = ""
+
+
+class SteerSession(Struct, frozen=True, kw_only=True, tag_field="action", tag="steer_session"):
+    """Type a message into a live worker's terminal and submit it."""
+
+    id: str
+    input: str
+
+
+class SendKey(Struct, frozen=True, kw_only=True, tag_field="action", tag="send_key"):
+    """Press named keys in a live worker's terminal."""
+
+    id: str
+    keys: tuple[str, ...]
+
+
+class RestartSession(Struct, frozen=True, kw_only=True, tag_field="action", tag="restart_session"):
+    """End a worker's processes and start the same command again, as a new generation."""
+
+    id: str
+    reason: str = ""
+
+
+class KillWorker(Struct, frozen=True, kw_only=True, tag_field="action", tag="kill_worker"):
+    """End a worker and everything it started; it stays ended."""
+
+    id: str
+    reason: str = ""
+
+
 Action = (
     Noop
     | RunShell
@@ -128,6 +178,11 @@ Action = (
     | SendNotification
     | WriteSchedule
     | DropSchedule
+    | StartWorker
+    | SteerSession
+    | SendKey
+    | RestartSession
+    | KillWorker
 )
 
 # Tag -> (class, the word that journal and output use for it).
@@ -142,6 +197,11 @@ ACTIONS: dict[str, tuple[type[Action], str]] = {
     "send_notification": (SendNotification, "notify"),
     "write_schedule": (WriteSchedule, "schedule"),
     "drop_schedule": (DropSchedule, "drop-schedule"),
+    "start_worker": (StartWorker, "worker"),
+    "steer_session": (SteerSession, "steer"),
+    "send_key": (SendKey, "key"),
+    "restart_session": (RestartSession, "restart"),
+    "kill_worker": (KillWorker, "kill"),
 }
 
 

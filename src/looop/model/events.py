@@ -32,5 +32,26 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "steered": ("A human changed policy or ran a move.", ("action", "summary", "run")),
     "notified": ("The loop told the human something.", ("id", "message", "severity")),
     "budget": ("What a run cost.", ("run", "runner", "cost_usd", "tokens")),
+    "worker_started": (
+        "A worker was started.",
+        ("worker", "generation", "runner", "goal", "run"),
+    ),
+    "worker_ended": (
+        "A worker's session is over.",
+        ("worker", "generation", "state", "code", "outcome", "summary"),
+    ),
+    "worker_killed": (
+        "A worker and all it started were ended.",
+        ("worker", "by", "why", "escalated", "survivors"),
+    ),
+    "worker_restarted": ("A worker was started again.", ("worker", "generation")),
+    "worker_done": ("A worker said that it is done.", ("worker", "outcome", "summary")),
+    "worker_removed": ("What an ended session left was removed.", ("worker", "generation")),
+    "verified": (
+        "A worker's declared check was run.",
+        ("worker", "ok", "code", "took_s", "output"),
+    ),
+    "verify_deferred": ("No time was left in this beat to run a check.", ("worker",)),
+    "claim_reaped": ("A claim of a dead worker was released.", ("claim", "worker")),
     "corrupt": ("A state file was put aside because it makes no sense.", ("path", "aside")),
 }

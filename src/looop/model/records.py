@@ -10,9 +10,15 @@ from looop.model.world import Trust
 
 __all__ = [
     "UNMETERED_LIMIT",
+    "Activity",
+    "AgentNote",
     "Answer",
     "Ask",
     "BeatRecord",
+    "Checked",
+    "Claim",
+    "Done",
+    "Ended",
     "Failure",
     "Fired",
     "Flap",
@@ -25,8 +31,10 @@ __all__ = [
     "SensorStamp",
     "Shell",
     "Spend",
+    "Tombstone",
     "Unmetered",
     "Verdict",
+    "Worker",
 ]
 
 # Runs in a row whose cost nobody could tell, after which a set budget closes its gate.
@@ -51,8 +59,9 @@ class Ask(Struct, frozen=True, kw_only=True):
     `kind` is `question`, `approval` (a held move) or `notice`. States: `pending`, then
     `answered`, then `closed`; or `expired`. For an approval, `action` is the exact move,
     `digest` what a yes is bound to, `rule` and `reason` why it was held, `shown` the diff or
-    command that was put before the human, `journal` and `goal` what rides with the move. `key` makes
-    asking again find this one. Times are wall seconds; `expires` 0 means never.
+    command that was put before the human, `journal` and `goal` what rides with the move. `generation`
+    is that of the worker it concerns, so that it never acts on a later one. `key` makes asking
+    again find this one. Times are wall seconds; `expires` 0 means never.
     """
 
     id: str
@@ -75,6 +84,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     goal: str = ""
     origin: Origin = "loop"
     run: str = ""
+    generation: str = ""
     answer: Answer | None = None
     closed: str = ""
 
@@ -100,7 +110,9 @@ class Spend(Struct, frozen=True, kw_only=True, omit_defaults=True):
     One metered run: a row of `cost.jsonl`.
 
     `ts` is UTC text, `kind` is `tick` or `session`. `cost_usd` None means that nobody could
-    tell the price; `priced` says whether the CLI told it or the price table did.
+    tell the price; `priced` says whether the CLI told it (`cli`), the price table did (`table`)
+    or the worker itself (`self`). A row of a worker has its `id` and `generation`; `mark` names
+    the piece of work that the row pays for, so that a crash cannot count it twice.
     """
 
     ts: str
@@ -115,6 +127,8 @@ class Spend(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     output_tokens: int = 0
+    generation: str = ""
+    mark: str = ""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -286,3 +300,134 @@ class PulseNote(Struct, frozen=True, kw_only=True):
     beat_said: str
     next_at: float
     next_why: str
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """What a worker said of its own end: no proof of anything, only its word (wall seconds)."""
+
+    outcome: Literal["done", "blocked", "failed"]
+    summary: str
+    at: float
+
+
+class Tombstone(Struct, frozen=True, kw_only=True):
+    """Who killed this generation, when (wall seconds) and why: it is never started again."""
+
+    by: str
+    at: float
+    why: str = ""
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """How a worker's session ended, as its supervisor said it; `at` is when this was seen."""
+
+    state: str
+    at: float
+    code: int | None = None
+    signal: int | None = None
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """
+    What became of a declared verify: `ok`, or None where it was not run and `output` says why.
+
+    `output` is the tail of both streams; `tries` counts runs, more than one only after failures
+    that looked like the network's.
+    """
+
+    ok: bool | None
+    output: str
+    at: float
+    code: int | None = None
+    took_s: float = 0.0
+    tries: int = 1
+
+
+class Worker(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One worker of one generation: what it was asked, and what became of it.
+
+    `runner` names the agent CLI, `override` says that the command was not that CLI's own one.
+    `workspace` is as it was asked for; `work_dir` is where the worker stands. For a worktree,
+    `repo`, `branch` and `base` (a commit) say what was made. `transcript_id` is the id under which its
+    agent CLI was told to keep its transcript. `metered` holds what was already put into the
+    ledger, by model. `told` says that its end has reached a decision. Times are wall seconds.
+    """
+
+    id: str
+    generation: str
+    started: float
+    runner: str
+    override: bool = False
+    goal: str = ""
+    verify: str = ""
+    workspace: str = ""
+    work_dir: str = ""
+    repo: str = ""
+    branch: str = ""
+    base: str = ""
+    run: str = ""
+    transcript_id: str = ""
+    done: Done | None = None
+    killed: Tombstone | None = None
+    ended: Ended | None = None
+    checked: Checked | None = None
+    metered: dict[str, Spend] = field(default_factory=dict[str, Spend])
+    told: bool = False
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """
+    A lease on one name: `claims/<name>.json`, complete from the moment it is there.
+
+    The holder is `session` in that `generation` ("" where it has none, or none is known). `ts` is
+    since when it has been held (wall seconds, 0 for unknown). `nonce` is fresh at every write, so
+    that no two leases are ever the same bytes.
+    """
+
+    v: int = 1
+    name: str
+    session: str
+    generation: str = ""
+    ts: float = 0.0
+    nonce: str = ""
+
+
+class AgentNote(Struct, frozen=True, kw_only=True):
+    """
+    What an agent CLI itself said of its state, through its hooks.
+
+    `detail` is one clean line, `until` (wall seconds, 0 for unknown) when a limit ends,
+    `transcript` where it keeps its own record.
+    """
+
+    generation: str
+    state: Literal["starting", "busy", "idle", "asking", "limited", "failed", "ended"]
+    at: float
+    detail: str = ""
+    until: float = 0.0
+    transcript: str = ""
+
+
+class Activity(Struct, frozen=True, kw_only=True):
+    """
+    What the loop has seen a live worker do, kept from look to look.
+
+    `cpu_s` is the CPU time of its whole tree at `seen_at`; `moved_at` is when it last computed or
+    printed,
+    `screen` a hash of its screen and `still_since` when that last changed (wall seconds).
+    `limit` is a usage limit that its screen reports, `limit_until` when it ends, 0 for unknown;
+    `dialog` is what a dialog on it waits for.
+    """
+
+    generation: str
+    bytes: int = 0
+    cpu_s: float = 0.0
+    seen_at: float = 0.0
+    moved_at: float = 0.0
+    screen: str = ""
+    still_since: float = 0.0
+    limit: str = ""
+    limit_until: float = 0.0
+    dialog: str = ""
+    last_line: str = ""

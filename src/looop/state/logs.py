@@ -138,6 +138,10 @@ class Ledger:
         """Whether one of the latest rows is of that run."""
         return any(row.get("id") == run for row in jsonl.tail(self._path, 50))
 
+    def marked(self, mark: str) -> bool:
+        """Whether one of the latest rows pays for that piece of work."""
+        return any(row.get("mark") == mark for row in jsonl.tail(self._path, 200))
+
     def since(self, start: float) -> Iterator[tuple[float, Spend]]:
         """Rows at or after `start` (wall seconds), newest first, with their time."""
         for row in jsonl.backwards(self._path):

@@ -6,9 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from looop.config import Config
 from looop.kit import proc
 from looop.loop import diff
 from looop.loop.act import execute
@@ -17,49 +14,26 @@ from looop.loop.sense.look import look
 from looop.model.actions import Action
 from looop.model.records import Memory
 from looop.model.world import World
-from looop.paths import Paths
-from looop.state.store import Store
+from tests.support.bare import NOW, BareProfile
 
-NOW = 1_700_000_000.0
-
-
-class SetClock:
-    """The wall stands where the test puts it; waiting takes real time."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def wall(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+__all__ = ["NOW", "Profile", "ended", "unmarked"]
 
 
-class Profile:
+class Profile(BareProfile):
     def __init__(self, directory: Path) -> None:
-        self.paths = Paths(directory / "data", directory / "data" / "config.toml")
-        self.config = Config(shell_timeout=20.0)
-        self.store = Store(self.paths, self.config)
-        self.store.ensure()
-        self.clock = SetClock()
-        self.env = {"PATH": os.environ["PATH"], "FROM_THE_CALLER": "yes"}
+        super().__init__(directory)
+        self.env["FROM_THE_CALLER"] = "yes"
         self.run_id = f"test-{os.getpid()}-{time.monotonic_ns()}"
 
     def act(self, action: Action, **config: Any) -> Effect:
         return asyncio.run(
-            execute.execute(
-                action,
-                store=self.store,
-                config=msgspec.structs.replace(self.config, **config),
-                env=self.env,
-                run_id=self.run_id,
-                clock=self.clock,
-            )
+            execute.execute(action, self.parts(**config), run_id=self.run_id, goal="", by="loop")
         )
 
     def world(self) -> World:
-        seen = asyncio.run(look(self.store, self.config, Memory(), self.env, self.clock))
+        seen = asyncio.run(
+            look(self.store, self.fleet, self.config, Memory(), self.env, self.clock)
+        )
         return diff.assemble(
             playbook=seen.playbook, goals=seen.goals, readings=seen.readings, unseen=seen.unseen
         )

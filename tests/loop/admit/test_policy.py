@@ -16,9 +16,14 @@ from looop.model.actions import (
     ArchiveGoal,
     AskHuman,
     DropSchedule,
+    KillWorker,
     Noop,
+    RestartSession,
     RunShell,
+    SendKey,
     SendNotification,
+    StartWorker,
+    SteerSession,
     WriteGoal,
     WritePlaybook,
     WriteSchedule,
@@ -50,6 +55,11 @@ EVERY: list[Action] = [
     SendNotification(message="m"),
     WriteSchedule(name="t", in_s=60),
     DropSchedule(name="t"),
+    StartWorker(id="w", prompt="p"),
+    SteerSession(id="w", input="i"),
+    SendKey(id="w", keys=("Enter",)),
+    RestartSession(id="w"),
+    KillWorker(id="w"),
 ]
 
 

@@ -22,9 +22,14 @@ from looop.model.actions import (
     AskHuman,
     Decision,
     DropSchedule,
+    KillWorker,
     Noop,
+    RestartSession,
     RunShell,
+    SendKey,
     SendNotification,
+    StartWorker,
+    SteerSession,
     WriteGoal,
     WritePlaybook,
     WriteSchedule,
@@ -74,6 +79,39 @@ FULL: list[tuple[dict[str, Any], Action]] = [
         WriteSchedule(name="t", cron="0 9 * * 1-5"),
     ),
     ({"action": "drop_schedule", "name": "t"}, DropSchedule(name="t")),
+    ({"action": "start_worker", "id": "w1", "prompt": "do"}, StartWorker(id="w1", prompt="do")),
+    (
+        {
+            "action": "start_worker",
+            "id": "looop-w1",
+            "prompt": "do",
+            "runner": "claude",
+            "command": "mine {{prompt_file}}",
+            "verify": "make test",
+            "workspace": "worktree:/repo@main",
+        },
+        StartWorker(
+            id="w1",
+            prompt="do",
+            runner="claude",
+            command="mine {{prompt_file}}",
+            verify="make test",
+            workspace="worktree:/repo@main",
+        ),
+    ),
+    (
+        {"action": "steer_session", "id": "w1", "input": "go on"},
+        SteerSession(id="w1", input="go on"),
+    ),
+    (
+        {"action": "send_key", "id": "w1", "keys": ["Up", "Enter"]},
+        SendKey(id="w1", keys=("Up", "Enter")),
+    ),
+    (
+        {"action": "restart_session", "id": "looop-w1", "reason": "it hangs"},
+        RestartSession(id="w1", reason="it hangs"),
+    ),
+    ({"action": "kill_worker", "id": "w1"}, KillWorker(id="w1")),
 ]
 
 
@@ -562,7 +600,7 @@ def instance(spec: dict[str, Any], name: str, draw: Any) -> Any:
     if "enum" in spec:
         return draw(st.sampled_from([v for v in spec["enum"] if v is not None]))
     if "array" in kinds:
-        return draw(st.lists(st.text(alphabet="ab é", max_size=4), max_size=3))
+        return draw(st.lists(st.text(alphabet="ab é", max_size=4), min_size=1, max_size=3))
     if "integer" in kinds:
         return draw(st.integers(60, 10**6))
     if name in ("id", "name", "goal"):

@@ -8,40 +8,20 @@ from typing import Any
 
 import msgspec
 
-from looop.config import Config
 from looop.kit import files, proc
 from looop.loop.sense import discover, sensors
 from looop.loop.sense.look import look
 from looop.loop.sense.peek import Look, peek
 from looop.model.records import Memory
 from looop.model.world import Reading
-from looop.paths import Paths
-from looop.state.store import Store
+from tests.support.bare import NOW, BareProfile
 
-NOW = 1_700_000_000.0
-
-
-class SetClock:
-    """The wall stands where the test puts it; waiting takes real time."""
-
-    def __init__(self, wall: float = NOW) -> None:
-        self.now = wall
-
-    def wall(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+__all__ = ["NOW", "Profile", "ended", "unmarked"]
 
 
-class Profile:
+class Profile(BareProfile):
     def __init__(self, directory: Path) -> None:
-        self.paths = Paths(directory / "data", directory / "data" / "config.toml")
-        self.config = Config(sensor_timeout=20.0)
-        self.store = Store(self.paths, self.config)
-        self.store.ensure()
-        self.clock = SetClock()
-        self.env = {"PATH": os.environ["PATH"]}
+        super().__init__(directory)
         self.memory = Memory()
 
     def sensor(self, name: str, body: str, *, mode: int = 0o755, shebang: bool = True) -> Path:
@@ -53,10 +33,12 @@ class Profile:
 
     def look(self, **config: Any) -> Look:
         settings = msgspec.structs.replace(self.config, **config)
-        return asyncio.run(look(self.store, settings, self.memory, self.env, self.clock))
+        return asyncio.run(
+            look(self.store, self.fleet, settings, self.memory, self.env, self.clock)
+        )
 
     def peek(self) -> Look:
-        return peek(self.store, self.config, self.memory, self.clock.now)
+        return peek(self.store, self.fleet, self.config, self.memory, self.clock.now)
 
     def reading(self, body: str, *, name: str = "x.sh", **config: Any) -> Reading:
         """What a look makes of one sensor with this body."""

@@ -16,6 +16,7 @@ from tests.loop.sense.support import NOW, Profile
 def probe(profile: Profile, name: str, **given: Any) -> Reading:
     known: dict[str, Any] = {
         "store": profile.store,
+        "fleet": profile.fleet,
         "config": profile.config,
         "memory": profile.memory,
         "goals": {},
@@ -35,7 +36,12 @@ def test_every_probe_speaks_as_our_own_and_never_fails_on_an_empty_profile(
 ) -> None:
     found = probes.run_all(
         probes.Context(
-            store=profile.store, config=profile.config, memory=Memory(), goals={}, now=NOW
+            store=profile.store,
+            fleet=profile.fleet,
+            config=profile.config,
+            memory=Memory(),
+            goals={},
+            now=NOW,
         )
     )
 
@@ -69,7 +75,12 @@ def test_time_alone_never_changes_a_signal(profile: Profile) -> None:
     def signals(now: float) -> dict[str, str]:
         found = probes.run_all(
             probes.Context(
-                store=profile.store, config=config, memory=memory, goals={"a": "x"}, now=now
+                store=profile.store,
+                fleet=profile.fleet,
+                config=config,
+                memory=memory,
+                goals={"a": "x"},
+                now=now,
             )
         )
         return {name: diff.signal_of(reading) for name, reading in found.items()}

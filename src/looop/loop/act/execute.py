@@ -1,23 +1,26 @@
 """The executor: one small function for each action, and the one place that has effects."""
 
-from collections.abc import Mapping
 from typing import assert_never
 
 from msgspec import Struct, UnsetType
 
-from looop.config import Config
 from looop.kit import text
-from looop.kit.clock import Clock
-from looop.loop.act import script_check, shell
+from looop.loop.act import script_check, shell, worker
 from looop.loop.decide import decision as decisions
+from looop.loop.parts import Parts
 from looop.model.actions import (
     Action,
     ArchiveGoal,
     AskHuman,
     DropSchedule,
+    KillWorker,
     Noop,
+    RestartSession,
     RunShell,
+    SendKey,
     SendNotification,
+    StartWorker,
+    SteerSession,
     WriteGoal,
     WritePlaybook,
     WriteSchedule,
@@ -32,37 +35,40 @@ _SUMMARY = 160
 
 
 class Effect(Struct, frozen=True, kw_only=True):
-    """What a move did: its outcome, a shell command's result, the id of an ask it raised."""
+    """
+    What a move did: its outcome, a shell command's result, the id of an ask it raised, and the
+    signal that the sessions it touched have now.
+    """
 
     outcome: Outcome
     shell: Shell | None = None
     ask: str = ""
+    sessions: dict[str, dict[str, str]] = {}
 
 
 def _did(summary: str, ask: str = "") -> Effect:
     return Effect(outcome=Outcome(ok=True, summary=text.one_line(summary, 300)), ask=ask)
 
 
-async def execute(
-    action: Action,
-    *,
-    store: Store,
-    config: Config,
-    env: Mapping[str, str],
-    run_id: str,
-    clock: Clock,
-) -> Effect:
+async def execute(action: Action, parts: Parts, *, run_id: str, goal: str, by: str) -> Effect:
     """
-    Carry out one move. Raises `LooopError` or `OSError` when it could not be done.
+    Carry out one move of `by` (`loop` or a human). Raises `LooopError` or `OSError` when it
+    could not be done.
 
     Safe to call only once for a decision: nothing here asks whether it happened before.
     """
+    store, clock = parts.store, parts.clock
     match action:
         case Noop(reason=reason):
             return _did(f"noop · {reason}" if reason else "noop")
         case RunShell():
             ran = await shell.run(
-                action, paths=store.paths, config=config, env=env, run_id=run_id, clock=clock
+                action,
+                paths=store.paths,
+                config=parts.config,
+                env=parts.env,
+                run_id=run_id,
+                clock=clock,
             )
             return Effect(outcome=ran.outcome, shell=ran.shell)
         case WriteGoal(id=goal_id, body=body):
@@ -76,7 +82,7 @@ async def execute(
             store.documents.write_sensor(name, script)
             return _did(f"sensor · {name} written")
         case WritePlaybook(body=body):
-            store.documents.write_playbook(body, clock.wall(), config.playbook_keep)
+            store.documents.write_playbook(body, clock.wall(), parts.config.playbook_keep)
             return _did("playbook · written, the previous one is kept")
         case AskHuman():
             return _ask(action, store, run_id, clock.wall())
@@ -87,6 +93,10 @@ async def execute(
         case DropSchedule(name=name):
             store.schedules.drop(name)
             return _did(f"drop-schedule · {name}")
+        case StartWorker() | SteerSession() | SendKey() | RestartSession() | KillWorker():
+            summary, sessions = await worker.perform(action, parts, run_id=run_id, goal=goal, by=by)
+            outcome = Outcome(ok=True, summary=text.one_line(summary, 300))
+            return Effect(outcome=outcome, sessions=sessions)
         case _:
             assert_never(action)
 

@@ -1,6 +1,6 @@
 """Own-move suppression: the items of the world as a move of ours must leave them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,10 +19,11 @@ from looop.model.actions import (
     WriteSchedule,
 )
 
-__all__ = ["after", "asks_after"]
+__all__ = ["after", "asks_after", "sessions_after"]
 
 _SCHEDULES = "snap:sys-schedules"
 _ASKS = "snap:sys-asks"
+_SESSIONS = "snap:sys-sessions"
 
 
 def _signal(items: dict[str, str], item: str) -> dict[str, Any]:
@@ -74,3 +75,13 @@ def asks_after(
         signal[state] = [i for i in ids if i not in gone] if is_array(ids) else []
     signal["pending"] += [i for i in raised if i not in signal["pending"]]
     return dict(sorted((items | {_ASKS: canon.canonical(signal)}).items()))
+
+
+def sessions_after(
+    items: dict[str, str], sessions: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """`items` after a move that left these sessions with these signals."""
+    if not sessions:
+        return items
+    signal = _signal(items, _SESSIONS) | {name: dict(said) for name, said in sessions.items()}
+    return dict(sorted((items | {_SESSIONS: canon.canonical(signal)}).items()))

@@ -1,6 +1,7 @@
 """Held moves: put before a human with everything that a yes means, and spent exactly once."""
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct, UnsetType
@@ -79,11 +80,13 @@ def hold(
     origin: Origin,
     now: float,
     ttl_s: float,
+    generation: str = "",
 ) -> Ask:
     """
     Put a move before a human. The same move that waits already is not put twice.
 
-    The yes is bound to the digest of exactly this action.
+    The yes is bound to the digest of exactly this action, and to the generation of the worker
+    that it concerns.
     """
     action = decision.action
     digest = actions.digest(action)
@@ -96,7 +99,7 @@ def hold(
             created=now,
             severity=verdict.severity,
             options=(),
-            key=f"move:{digest}",
+            key=f"move:{digest}" + (f":{generation}" if generation else ""),
             expires=now + ttl_s if ttl_s else 0.0,
             action=actions.as_dict(action),
             digest=digest,
@@ -107,11 +110,12 @@ def hold(
             goal=decision.goal,
             origin=origin,
             run=run,
+            generation=generation,
         )
     )
 
 
-def _judge(ask: Ask) -> Answered:
+def _judge(ask: Ask, generation_of: Callable[[Action], str]) -> Answered:
     answer = ask.answer
     words = answer.text.split() if answer else []
     if not words or words[0].lower().strip(".,!") not in YES:
@@ -125,12 +129,26 @@ def _judge(ask: Ask) -> Answered:
     if actions.digest(decision.action) != ask.digest:
         how = "unusable: the move is not the one that was approved"
         return Answered(ask=ask, decision=None, how=how)
+    # Held when nothing of that name lived, it was meant for nobody who lives now.
+    if generation_of(decision.action) != ask.generation:
+        how = "the worker that it was meant for has gone"
+        return Answered(ask=ask, decision=None, how=how)
     return Answered(ask=ask, decision=decision, how="approved")
 
 
-def next_answered(store: Store) -> Answered | None:
-    """The oldest held move that a human has answered. Raises `Unreadable` or `Corrupt`."""
+def _no_worker(_action: Action) -> str:
+    return ""
+
+
+def next_answered(
+    store: Store, generation_of: Callable[[Action], str] = _no_worker
+) -> Answered | None:
+    """
+    The oldest held move that a human has answered. Raises `Unreadable` or `Corrupt`.
+
+    `generation_of` tells the living generation of the worker that a move concerns, "" for none.
+    """
     for ask in store.asks.open():
         if ask.kind == "approval" and ask.state == "answered":
-            return _judge(ask)
+            return _judge(ask, generation_of)
     return None

@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from msgspec import Struct, UnsetType
+from msgspec import Struct
 
 from looop.config import Autonomy
 from looop.loop.admit.shell import ShellFacts
@@ -12,10 +12,15 @@ from looop.model.actions import (
     ArchiveGoal,
     AskHuman,
     DropSchedule,
+    KillWorker,
     Noop,
+    RestartSession,
     RunShell,
+    SendKey,
     SendNotification,
     Severity,
+    StartWorker,
+    SteerSession,
     WriteGoal,
     WritePlaybook,
     WriteSchedule,
@@ -37,7 +42,8 @@ _STRICTNESS: dict[Word, int] = {"allow": 0, "hold": 1, "deny": 2}
 class Request(Struct, frozen=True, kw_only=True):
     """
     One move before the policy. `shells` judges every piece of shell that the move carries, by
-    the name of its field (`cmd`, `probe`, `script`).
+    the name of its field (`cmd`, `probe`, `script`, `command`, `verify`, `prompt`). `agent` says that the
+    worker it concerns is an agent CLI as it is known, and no program of somebody's choice.
     """
 
     action: Action
@@ -46,6 +52,7 @@ class Request(Struct, frozen=True, kw_only=True):
     taint: Trust = "own"
     goal: str = ""
     shells: dict[str, ShellFacts] = {}
+    agent: bool = False
 
 
 def strictness(word: Word) -> int:
@@ -59,18 +66,14 @@ def _say(
     return Verdict(verdict=word, rule=rule, reason=reason, severity=severity, taint=request.taint)
 
 
-def _texts(action: Action) -> list[str]:
-    match action:
-        case RunShell(cmd=cmd, probe=probe):
-            return [cmd] if isinstance(probe, UnsetType) else [cmd, probe]
-        case WriteSensor(script=script):
-            return [script]
-        case _:
-            return []
-
-
 def floor(request: Request) -> Verdict | None:
     """The verdict that no rule, approval or level can lift; None where there is none."""
+    if isinstance(request.action, SteerSession) and not request.agent:
+        # What is typed into a program may be a command to it.
+        for file_name in PROTECTED:
+            if file_name in request.action.input:
+                reason = f"it may have a program write {file_name}, which no move may do"
+                return _say(request, "deny", "floor:policy-files", reason, "high")
     for name, facts in request.shells.items():
         if facts.read_only:
             continue
@@ -78,7 +81,7 @@ def floor(request: Request) -> Verdict | None:
         for file_name in PROTECTED:
             # A dynamic word may hide where a command writes, so naming the file is enough.
             named = any(fnmatchcase(file_name, w) or fnmatchcase(w, file_name) for w in written)
-            if named or any(file_name in t for t in _texts(request.action)):
+            if named or file_name in str(getattr(request.action, name, "")):
                 reason = f"{name} may write {file_name}, which no move may do"
                 return _say(request, "deny", "floor:policy-files", reason, "high")
     return None
@@ -145,6 +148,9 @@ def _guarded(request: Request) -> Verdict:
             return _say(request, "hold", "guarded:playbook", "it changes how the loop judges")
         case WriteSensor():
             return _say(request, "hold", "guarded:sensor", "it runs at every look from now on")
+        case StartWorker() | SteerSession() | SendKey() | RestartSession() | KillWorker():
+            if reason := _worker_risk(request):
+                return _say(request, "hold", "guarded:worker", reason)
         case _:
             # A move that nobody wrote a rule for waits for a human.
             return _say(request, "hold", "guarded:default", f"{tag_of(request.action)} has no rule")
@@ -155,4 +161,34 @@ def _guarded(request: Request) -> Verdict:
             "guarded:taint",
             "text that strangers can write reached this decision",
         )
-    return _say(request, "allow", "guarded:read-only")
+    if isinstance(request.action, RunShell):
+        return _say(request, "allow", "guarded:read-only")
+    return _say(request, "allow", "guarded:worker")
+
+
+# Keys that can only stop something, never agree to it.
+_HARMLESS_KEYS = frozenset({"esc", "escape", "c-c", "ctrl-c", "^c"})
+
+
+def _worker_risk(request: Request) -> str:
+    """Why a move that concerns a worker needs a human's yes; "" if it does not."""
+    match request.action:
+        case StartWorker(command=command):
+            if command.strip():
+                return "it replaces the command that workers are started with"
+            for name in ("verify", "prompt"):
+                facts = request.shells.get(name)
+                if facts is not None and not facts.read_only:
+                    what = "the brief is run as it is" if name == "prompt" else name
+                    return f"{what}: {facts.why or 'it is not known to only read'}"
+        case SteerSession(input=words):
+            if not request.agent:
+                return "it types into a program that is no known agent"
+            if words.lstrip()[:1] in ("!", "/"):
+                return "what begins with ! or / is a command to the agent, and no message"
+        case SendKey(keys=keys):
+            if not all(key.lower() in _HARMLESS_KEYS for key in keys):
+                return "a key may agree to what the agent asks for"
+        case _:
+            pass
+    return ""

@@ -25,6 +25,8 @@ VARIABLES = (
     "autonomy",
     "shell",
     "sensors",
+    "sessions",
+    "claims",
     "asks",
     "goals",
     "schedules",

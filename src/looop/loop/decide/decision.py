@@ -19,6 +19,9 @@ __all__ = ["BadDecision", "as_schedule", "from_value", "parse", "schema"]
 
 _FENCE = re.compile(r"\A```[A-Za-z]*[ \t]*\n(.*)\n```\Z", re.DOTALL)
 _RIDERS = ("journal", "goal", "next_interval_s")
+# Moves whose `id` names a worker. The original's ids may carry a prefix, which is not part of them.
+SESSION_MOVES = ("start_worker", "steer_session", "send_key", "restart_session", "kill_worker")
+_PREFIX = "looop-"
 _IDS = {
     "write_goal": ("id",),
     "archive_goal": ("id",),
@@ -26,6 +29,7 @@ _IDS = {
     "write_schedule": ("name",),
     "drop_schedule": ("name",),
     "send_notification": ("id",),
+    **dict.fromkeys(SESSION_MOVES, ("id",)),
 }
 _FILLED = {
     "run_shell": ("cmd",),
@@ -34,6 +38,8 @@ _FILLED = {
     "write_playbook": ("body",),
     "ask_human": ("prompt",),
     "send_notification": ("message",),
+    "start_worker": ("prompt",),
+    "steer_session": ("input",),
 }
 # Nobody needs to sleep longer than this; a bigger number is clamped later anyway.
 _MAX_SECONDS = 10 * 365 * 86400
@@ -121,6 +127,8 @@ def _action(fields: dict[str, Any], problems: list[str]) -> Action | None:
             values[spec.name] = msgspec.convert(value, spec.type)
         except (msgspec.ValidationError, UnicodeError) as error:
             problems.append(f"{spec.name}: {error}")
+    if tag in SESSION_MOVES and isinstance(values.get("id"), str):
+        values["id"] = values["id"].removeprefix(_PREFIX)
     problems += _meaning(tag, values)
     if problems:
         return None
@@ -145,6 +153,10 @@ def _meaning(tag: str, values: Mapping[str, Any]) -> list[str]:
         for name, value in values.items()
         if isinstance(value, str) and "\0" in value
     ]
+    if tag in SESSION_MOVES and values.get("id") == "pulse":
+        problems.append("id: `pulse` is the loop itself, and no worker")
+    if tag == "send_key" and values.get("keys") == ():
+        problems.append("keys: is empty")
     if tag == "write_schedule":
         problems += _timing(values)
     return problems

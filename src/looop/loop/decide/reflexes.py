@@ -22,11 +22,21 @@ from looop.model.world import Trust, World, worst
 
 __all__ = ["VARIABLES", "Match", "Reflex", "Rules", "choose", "facts", "fired", "load"]
 
-VARIABLES = ("sensors", "asks", "goals", "schedules", "budget", "changed", "now")
+VARIABLES = (
+    "sensors",
+    "sessions",
+    "claims",
+    "asks",
+    "goals",
+    "schedules",
+    "budget",
+    "changed",
+    "now",
+)
 _HOLE = re.compile(r"\$\{([^{}]*)\}")
 _NAMED = re.compile(r"\bsensors\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:'([^'\\]+)'|\"([^\"\\]+)\")\s*\])")
 _KEYS = {"name", "when", "do", "once_per"}
-_SHELL_FIELDS = ("cmd", "probe", "script")
+_SHELL_FIELDS = ("cmd", "probe", "script", "command", "verify")
 _INT64 = 1 << 63
 # Here-documents, arithmetic, $'...', and expansions within expansions.
 _UNQUOTABLE = re.compile(r"(?<!<)<<(?!<)|\(\(|\$'|\$\[|\[\$\{|\$\{[^}]*\$\{")
@@ -236,12 +246,23 @@ def facts(world: World, now: float, changed: list[str]) -> dict[str, Any]:
 
     return {
         "sensors": sensors,
+        "sessions": _sessions(system("sessions", "signal"), system("sessions", "detail")),
+        "claims": system("claims", "signal"),
         "asks": system("asks", "signal"),
         "goals": system("goals", "detail").get("goals", {}),
         "schedules": system("schedules", "signal"),
         "budget": {**system("budget", "detail"), **system("budget", "signal")},
         "changed": changed,
         "now": int(now),
+    }
+
+
+def _sessions(signal: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:
+    """Each session's signal and detail as one map."""
+    return {
+        name: {**_held(detail.get(name) or {}), **said}
+        for name, said in signal.items()
+        if is_object(said)
     }
 
 
@@ -277,6 +298,9 @@ def _taint(reflex: Reflex, world: World) -> Trust:
     """The least trusted reading whose words a rule puts into its move; literals are our own."""
     used: list[Trust] = ["own"]
     for source in reflex.holes:
+        crew = world.readings.get("sys-sessions")
+        if crew is not None and re.search(r"\bsessions\b", source):
+            used.append(crew.trust)
         if "sensors" not in source and "changed" not in source:
             continue
         named = {next(part for part in match if part) for match in _NAMED.findall(source)}
@@ -297,7 +321,7 @@ def _covers(reflex: Reflex, world: World) -> frozenset[str]:
         return frozenset(world.items)
     named = {next(part for part in match if part) for match in _NAMED.findall(source)}
     found = {f"snap:sensor-{name}" for name in named}
-    for word in ("asks", "schedules", "budget"):
+    for word in ("asks", "schedules", "budget", "sessions", "claims"):
         if re.search(rf"\b{word}\b", source):
             found.add(f"snap:sys-{word}")
     if re.search(r"\bgoals\b", source):

@@ -31,6 +31,14 @@ How to choose
   output reaches the next prompt, so a query need not be repeated. If the command changes
   something, give `probe`: a read-only command that tells whether the change happened.
 - Repeated watching belongs into a sensor, not into repeated commands.
+- Work that takes hands (code, research, a report) is a worker's: `start_worker` gives an agent a
+  terminal and a brief. The brief must stand alone: what to do, where, what counts as done. Give
+  `verify`, a command that proves the result; its verdict, not the worker's word, says how it
+  went. A repository is worked on in `workspace` "worktree:REPO", never in place.
+- `sys-sessions` tells how workers are. `waiting`: a human's turn, leave it. `limited`: its agent
+  is out of quota until the time it names; neither kill nor restart it. `stuck`: look at its last
+  line; steer it, or kill it and start anew. `dead`: read `state`, `outcome` and `verify`. One
+  that was killed is not started again for the same reason it was killed.
 
 How to answer
 Answer with exactly one JSON object and nothing else: {"move": {...}}. The move has an `action`,
@@ -47,6 +55,11 @@ where they apply `goal` (the id of the goal it serves) and `next_interval_s` (se
   {"action": "send_notification", "message": "...", "severity": "low|normal|high"}
   {"action": "write_schedule", "name": "...", "in_s": 600, "note": "..."}   or every_s, or cron
   {"action": "drop_schedule", "name": "..."}
+  {"action": "start_worker", "id": "...", "prompt": "...", "verify": "...", "workspace": "..."}
+  {"action": "steer_session", "id": "...", "input": "..."}       typed into it, and submitted
+  {"action": "send_key", "id": "...", "keys": ["Esc"]}
+  {"action": "restart_session", "id": "...", "reason": "..."}
+  {"action": "kill_worker", "id": "...", "reason": "..."}
 """
 
 CONSTITUTION = """\

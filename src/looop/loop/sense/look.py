@@ -13,6 +13,7 @@ from looop.loop.sense.discover import Sensor
 from looop.loop.sense.peek import Look
 from looop.model.records import Memory
 from looop.model.world import Reading
+from looop.sessions.port import Fleet
 from looop.state.store import Store
 
 __all__ = ["look"]
@@ -26,7 +27,12 @@ def _prune(store: Store, owned: set[str]) -> None:
 
 
 async def look(
-    store: Store, config: Config, memory: Memory, env: Mapping[str, str], clock: Clock
+    store: Store,
+    fleet: Fleet,
+    config: Config,
+    memory: Memory,
+    env: Mapping[str, str],
+    clock: Clock,
 ) -> Look:
     """Look at the whole world once; runs what is due, and publishes every snapshot."""
     began = clock.monotonic()
@@ -64,7 +70,12 @@ async def look(
         kept = {s.name: stamps[s.name] for s in found if s.name in stamps}
         store.keep_stamps(kept | {name: stamp for name, (_, stamp) in taken.items()})
     context = probes.Context(
-        store=store, config=config, memory=memory, goals=goals, now=clock.wall()
+        store=store,
+        fleet=fleet,
+        config=config,
+        memory=memory,
+        goals=goals,
+        now=clock.wall(),
     )
     for name, reading in probes.run_all(context).items():
         seen[name] = reading

@@ -9,6 +9,7 @@ from looop.loop.sense import discover, probes, readings
 from looop.loop.sense.discover import Sensor
 from looop.model.records import Memory, SensorStamp
 from looop.model.world import Reading
+from looop.sessions.port import Fleet
 from looop.state.store import Store
 
 __all__ = ["Look", "cached", "peek", "policy"]
@@ -77,7 +78,7 @@ def cached(store: Store, sensor: Sensor, stamp: SensorStamp) -> Reading | None:
     )
 
 
-def peek(store: Store, config: Config, memory: Memory, now: float) -> Look:
+def peek(store: Store, fleet: Fleet, config: Config, memory: Memory, now: float) -> Look:
     """The world as the last beat published it, with looop's own state as it is now."""
     playbook, goals, unseen, problems = policy(store)
     seen: dict[str, Reading] = {}
@@ -94,7 +95,9 @@ def peek(store: Store, config: Config, memory: Memory, now: float) -> Look:
         reading = cached(store, sensor, stamp) if stamp else None
         if reading is not None:
             seen[sensor.snapshot] = reading
-    context = probes.Context(store=store, config=config, memory=memory, goals=goals, now=now)
+    context = probes.Context(
+        store=store, fleet=fleet, config=config, memory=memory, goals=goals, now=now
+    )
     seen |= probes.run_all(context)
     return Look(
         playbook=playbook,

@@ -10,10 +10,13 @@ from looop.config import Config
 from looop.errors import LooopError
 from looop.kit import text
 from looop.kit.shapes import is_object
+from looop.loop import crew
 from looop.loop.sense import readings
 from looop.model import goal, timers
 from looop.model.records import UNMETERED_LIMIT, Memory
-from looop.model.world import Reading
+from looop.model.world import Reading, Trust
+from looop.sessions.port import Fleet
+from looop.state import claims
 from looop.state.logs import day_start
 from looop.state.store import Store
 
@@ -27,6 +30,7 @@ class Context(Struct, frozen=True, kw_only=True):
     """What a probe may look at; `goals` are the texts that this look has read."""
 
     store: Store
+    fleet: Fleet
     config: Config
     memory: Memory
     goals: dict[str, str]
@@ -112,12 +116,57 @@ def _asks(context: Context) -> tuple[Any, Any]:
     return signal, detail
 
 
+def _sessions(context: Context) -> tuple[Any, Any]:
+    members, problems = crew.gather(context.store, context.fleet, context.config, context.now)
+    detail = {m.session.id: _member(m, context.now) for m in members[:_DETAILS]}
+    signal: dict[str, Any] = crew.signal(members)
+    if problems:
+        # No session can have that name.
+        signal["!unreadable"] = len(problems)
+    return signal, detail
+
+
+def _member(member: crew.Member, now: float) -> dict[str, Any]:
+    session, record, health = member.session, member.record, member.health
+    said: dict[str, Any] = {"age_s": max(0, round(now - session.started_at))}
+    if record is not None:
+        said |= {"runner": record.runner, "goal": record.goal, "branch": record.branch}
+        if record.done is not None:
+            said["summary"] = text.one_line(record.done.summary, 500)
+        if record.checked is not None and record.checked.output:
+            said["verify_output"] = text.clip_middle(record.checked.output, 1000)
+        if record.killed is not None:
+            said["killed_why"] = record.killed.why
+    if health.detail:
+        said["health_detail"] = text.one_line(health.detail, 200)
+    if health.until:
+        said["until_s"] = round(health.until - now)
+    if health.still_s is not None and session.alive:
+        said["still_s"] = round(health.still_s)
+    if member.activity is not None and member.activity.last_line:
+        said["last_line"] = member.activity.last_line
+    return {key: value for key, value in said.items() if value not in ("", None)}
+
+
+def _claims(context: Context) -> tuple[Any, Any]:
+    found, problems = context.store.claims.list()
+    signal: dict[str, Any] = dict(claims.signal(found))
+    if problems:
+        signal["!unreadable"] = len(problems)
+    ages = {c.name: max(0, round(context.now - c.ts)) for c in found[:_DETAILS] if c.ts}
+    return signal, {name: {"age_s": age} for name, age in ages.items()}
+
+
 PROBES: dict[str, Probe] = {
     "sys-asks": _asks,
     "sys-budget": _budget,
+    "sys-claims": _claims,
     "sys-goals": _goals,
     "sys-schedules": _schedules,
+    "sys-sessions": _sessions,
 }
+# A worker's words are those of a program that may have read anything in its repository.
+_TRUST: dict[str, Trust] = {"sys-sessions": "repo"}
 
 
 def run_all(context: Context) -> dict[str, Reading]:
@@ -129,5 +178,6 @@ def run_all(context: Context) -> dict[str, Reading]:
         except (LooopError, OSError) as error:
             out[name] = readings.unreadable(name, str(error), trust="own", at=context.now)
             continue
-        out[name] = Reading(name=name, signal=signal, detail=detail, trust="own", at=context.now)
+        trust = _TRUST.get(name, "own") if signal else "own"
+        out[name] = Reading(name=name, signal=signal, detail=detail, trust=trust, at=context.now)
     return out

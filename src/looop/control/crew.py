@@ -1,0 +1,393 @@
+"""The part of the contract that concerns sessions, served from this machine's own data dir."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from looop.config import Config
+from looop.control.views import SessionView, WorkspaceView
+from looop.errors import LooopError, NotFound, Refused, Usage
+from looop.kit import clock as clocks
+from looop.kit import names, text
+from looop.kit.clock import Clock
+from looop.loop import crew
+from looop.loop.crew import PULSE, Member
+from looop.loop.workers import leases
+from looop.model import actions
+from looop.model.records import Claim, Done, Spend, Worker
+from looop.sessions.port import Fleet
+from looop.sessions.records import Killed, Session, Spec
+from looop.state.store import Store
+
+if TYPE_CHECKING:
+    from looop.loop.parts import Parts
+
+__all__ = ["LocalCrew"]
+
+_OUTCOMES = ("done", "blocked", "failed")
+
+
+class LocalCrew:
+    """Every verb that concerns sessions; `fleet` is there for those that only drive a terminal."""
+
+    def __init__(
+        self,
+        store: Store,
+        fleet: Fleet,
+        config: Config | LooopError,
+        env: Mapping[str, str],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self.fleet = fleet
+        self._settings = config
+        # What only shows something goes on with the defaults; what acts raises in `_parts`.
+        self._config = config if isinstance(config, Config) else Config()
+        self._env = env
+        self._clock = clock
+
+    def _parts(self) -> "Parts":
+        from looop.loop.parts import Parts
+
+        if isinstance(self._settings, LooopError):
+            raise self._settings
+        return Parts(self._store, self._settings, self._env, self.fleet, clock=self._clock)
+
+    # -- looking -----------------------------------------------------------------------------
+
+    def sessions(self, *, ended: bool) -> tuple[list[SessionView], list[str]]:
+        """The pulse, then every session by name; with `ended` also those that are over."""
+        now = self._clock.wall()
+        members, problems = crew.gather(self._store, self.fleet, self._config, now)
+        views = [self._view(m, now) for m in members if ended or _matters(m)]
+        return [self._pulse(now), *views], problems
+
+    def one(self, session: str) -> tuple[SessionView, Worker | None]:
+        """One session, and the record of what it was asked if it is a worker."""
+        now = self._clock.wall()
+        if session == PULSE:
+            return self._pulse(now), None
+        self.fleet.get(names.checked("session", session))
+        members, _ = crew.gather(self._store, self.fleet, self._config, now)
+        member = next((m for m in members if m.session.id == session), None)
+        if member is None:
+            raise NotFound(f"there is no session {session!r}; `looop ls --all` lists them")
+        return self._view(member, now), member.record
+
+    def _pulse(self, now: float) -> SessionView:
+        from looop.loop import lock
+
+        try:
+            running = lock.held(self._store.paths)
+        except LooopError as error:
+            return SessionView(
+                id=PULSE,
+                kind="pulse",
+                state="unknown",
+                alive=False,
+                health="unknown",
+                detail=str(error),
+            )
+        note = lock.note(self._store.paths)
+        session = self.fleet.find(PULSE)
+        state = "down"
+        if running:
+            state = "running" if session is not None and session.alive else "in the foreground"
+        elif session is not None and session.state not in ("running", "killed"):
+            state = crew.ended_words(session)
+        return SessionView(
+            id=PULSE,
+            kind="pulse",
+            state=state,
+            alive=running,
+            health="up" if running else "down",
+            age_s=now - note.started if running and note else None,
+            idle_s=now - note.beat_at if running and note and note.beat_at else None,
+            last_line=note.beat_said if note else "",
+        )
+
+    def _view(self, member: Member, now: float) -> SessionView:
+        session, record, health = member.session, member.record, member.health
+        said = crew.signal_of(session, record, health.word)
+        verify = said.get("verify", "")
+        state = session.state if session.alive else crew.ended_words(session)
+        since = session.wrote_at or session.started_at
+        last = member.activity.last_line if member.activity and session.alive else ""
+        return SessionView(
+            id=session.id,
+            kind="program" if record is None else "worker",
+            state=said.get("outcome", state) if not session.alive else state,
+            alive=session.alive,
+            health=health.word,
+            basis=health.basis,
+            detail=health.detail or session.reason,
+            until=health.until,
+            generation=session.generation,
+            runner=record.runner if record else "",
+            goal=record.goal if record else "",
+            code=session.code,
+            age_s=max(0.0, now - session.started_at) if session.started_at else None,
+            idle_s=max(0.0, now - since) if since else None,
+            ask_age_s=max(0.0, now - member.ask_at) if member.ask_at else None,
+            asks=list(member.asks),
+            verify=verify,
+            outcome=said.get("outcome", ""),
+            summary=record.done.summary if record and record.done else "",
+            killed_by=record.killed.by if record and record.killed else "",
+            cost_usd=_cost(record),
+            work_dir=record.work_dir if record else session.cwd,
+            branch=record.branch if record else "",
+            size=f"{session.columns}x{session.rows}",
+            stalled=session.stalled,
+            last_line=last or self.fleet.last_line(session.id),
+        )
+
+    def workspaces(self) -> list[WorkspaceView]:
+        """Every directory that workers were given and that is still there."""
+        from looop.kit import files
+
+        members, _ = crew.gather(self._store, self.fleet, self._config, self._clock.wall())
+        by_place = {m.record.work_dir: m for m in members if m.record}
+        found: list[WorkspaceView] = []
+        for name in files.list_names(self._store.paths.work):
+            path = self._store.paths.work_dir(name)
+            member = by_place.get(str(path))
+            record = member.record if member else None
+            found.append(
+                WorkspaceView(
+                    path=str(path),
+                    worker=record.id if record else "",
+                    alive=member.session.alive if member else False,
+                    **_in_it(path, record.base if record else ""),
+                )
+            )
+        return found
+
+    def claims(self) -> tuple[list[Claim], list[str]]:
+        return self._store.claims.list()
+
+    # -- starting and ending -----------------------------------------------------------------
+
+    def start(
+        self,
+        worker: str,
+        prompt: str,
+        *,
+        runner: str,
+        command: str,
+        verify: str,
+        goal: str,
+        workspace: str,
+    ) -> Session:
+        """Start a worker as a move of a human's own; on the record like any other."""
+        from looop.loop import hand
+
+        action = actions.StartWorker(
+            id=names.checked("worker", worker),
+            prompt=prompt,
+            runner=runner,
+            command=command,
+            verify=verify,
+            workspace=workspace,
+        )
+        hand.perform(self._parts(), action, f"worker {worker} started", goal)
+        self._store.ring()
+        return self.fleet.get(worker)
+
+    def supervise(
+        self, session: str, argv: tuple[str, ...], *, cwd: str, columns: int, rows: int
+    ) -> Session:
+        """Run any program in a session, as it is: no contract, no brief, no record."""
+        from looop.loop.workers import surroundings
+
+        if isinstance(self._settings, LooopError):
+            raise self._settings
+
+        if names.checked("session", session) == PULSE:
+            raise Refused("`pulse` is the loop itself; `looop up` starts it")
+        self._store.ensure()
+        found = self.fleet.find(session)
+        if found is not None and not found.alive and self._store.workers.get(session) is None:
+            self.fleet.remove(session)
+        started = self.fleet.start(
+            Spec(
+                id=session,
+                argv=argv,
+                cwd=cwd,
+                env=surroundings.handed_on(self._env, self._store.paths),
+                columns=columns,
+                rows=rows,
+                id_variable="LOOOP_SESSION_ID",
+                generation_variable="LOOOP_GENERATION",
+            )
+        )
+        self._store.ring()
+        return started
+
+    def kill(self, session: str, *, why: str) -> Killed:
+        """End a session and its whole tree. A worker that ends itself has said that it is done."""
+        from looop.loop import hand
+
+        if session == PULSE:
+            raise Refused("`pulse` is the loop itself; `looop down` ends it")
+        if session == self._env.get("LOOOP_SESSION_ID"):
+            # A program that is no worker has nothing to say.
+            if self._store.workers.get(session) is not None:
+                self.done(session, self._env.get("LOOOP_GENERATION", ""), "done", why)
+            return self.fleet.kill(session)
+        outcome, _ = hand.perform(
+            self._parts(), actions.KillWorker(id=session, reason=why), f"worker {session} killed"
+        )
+        survivors = "still there" in outcome.summary
+        return Killed(killed=not survivors)
+
+    def dialog(self, session: str) -> str:
+        """What a dialog on its screen waits for, which typing would answer; "" for none."""
+        from looop.loop.workers import observe
+
+        return observe.dialog(self._store, self.fleet, session)
+
+    def restart(self, session: str) -> Session:
+        from looop.loop import hand
+
+        action = actions.RestartSession(id=session)
+        hand.perform(self._parts(), action, f"session {session} restarted")
+        return self.fleet.get(session)
+
+    def prune(self) -> tuple[list[str], list[str]]:
+        """Remove every ended session that nothing keeps: (removed, kept and why)."""
+        from looop.loop.workers import retention
+
+        parts = self._parts()
+        removed: list[str] = []
+        kept: list[str] = []
+        sessions, _ = self.fleet.list()
+        for session in sessions:
+            if session.alive or session.id == PULSE:
+                continue
+            if why := retention.forget(parts, session):
+                kept.append(f"{session.id}: {why}")
+            else:
+                removed.append(session.id)
+        return removed, kept
+
+    # -- what workers call -------------------------------------------------------------------
+
+    def _claimant(self, session: str) -> tuple[str, str]:
+        """Who claims: a session of the fleet in its generation, or a name used by hand."""
+        own = self._env.get("LOOOP_SESSION_ID", "")
+        who = session or own
+        if not who:
+            raise Usage(
+                "a claim needs a holder: give --session, or run this inside a worker "
+                "(which has LOOOP_SESSION_ID)"
+            )
+        names.checked("session", who)
+        if who == own and self._env.get("LOOOP_GENERATION"):
+            return who, self._env["LOOOP_GENERATION"]
+        found = self.fleet.find(who)
+        return who, found.generation if found is not None else leases.BY_HAND
+
+    def claim(self, name: str, session: str) -> str:
+        """Take a lease: `new`, `kept` or `reclaimed`. Raises `Refused` naming its holder."""
+        who, generation = self._claimant(session)
+        self._store.ensure()
+        won = self._store.claims.claim(
+            name, who, generation, self._clock.wall(), leases.liveness(self.fleet)
+        )
+        return won.how
+
+    def unclaim(self, name: str, session: str) -> None:
+        who, generation = self._claimant(session)
+        self._store.claims.unclaim(name, who, generation, leases.liveness(self.fleet))
+
+    def done(self, session: str, generation: str, outcome: str, summary: str) -> Done:
+        """A worker says how it ended; what stands, which is its first word."""
+        if outcome not in _OUTCOMES:
+            raise Usage(f"the outcome is one of {', '.join(_OUTCOMES)}")
+        record = self._store.workers.need(session, generation)
+        now = self._clock.wall()
+        said = Done(outcome=outcome, summary=summary, at=now)
+        if record.done is not None:
+            return record.done
+        if record.killed is not None:
+            raise Refused(f"{session} was killed by {record.killed.by}: its word comes too late")
+        record = self._store.workers.change(
+            session,
+            record.generation,
+            lambda old: old if old.done else msgspec.structs.replace(old, done=said),
+        )
+        self._store.events.add(now, "worker_done", worker=session, outcome=outcome, summary=summary)
+        return record.done or said
+
+    def record_cost(self, usd: float, *, session: str, model: str) -> Spend | None:
+        """
+        A worker tells what it has cost; None when its own transcript tells that already.
+
+        Raises `Usage` for what is no amount.
+        """
+        from looop.loop.workers.agents import AGENTS
+
+        if not 0 <= usd < float("inf"):
+            raise Usage(f"{usd!r} is not an amount of US dollars")
+        who = session or self._env.get("LOOOP_SESSION_ID", "")
+        if not who:
+            raise Usage("whose cost? give --session, or run this inside a worker")
+        record = self._store.workers.need(who, self._env.get("LOOOP_GENERATION", ""))
+        if record.runner in AGENTS and not record.override:
+            return None
+        row = Spend(
+            ts=clocks.utc_iso(self._clock.wall()),
+            kind="session",
+            id=who,
+            runner=record.runner,
+            goal=record.goal,
+            model=model,
+            cost_usd=usd,
+            priced="self",
+            generation=record.generation,
+        )
+        self._store.ledger.add(row)
+        return row
+
+    def heard(self, payload: dict[str, Any]) -> dict[str, Any] | None:
+        """What an agent's hook tells of this worker; the answer that the hook must print."""
+        from looop.control import hooks
+
+        return hooks.heard(self._store, self._env, self._clock, payload, self.fleet)
+
+
+def _in_it(path: Path, base: str) -> dict[str, str]:
+    """What a work directory holds: its branch, and words for its state."""
+    from looop.kit import files, worktree
+
+    try:
+        if files.stat_or_none(path / ".git") is None:
+            count = len(files.list_names(path))
+            return {"branch": "", "state": text.count(count, "file") if count else "empty"}
+        found = worktree.state(path, base)
+    except LooopError as error:
+        return {"branch": "", "state": f"cannot be told: {error}"}
+    words = found.state
+    if found.merged:
+        words += ", merged"
+    elif found.ahead:
+        words += f", {text.count(found.ahead, 'commit')} of its own"
+    return {"branch": found.branch, "state": words}
+
+
+def _matters(member: Member) -> bool:
+    """Whether a plain `ls` shows it: it lives, or it ended and somebody is still to look."""
+    if member.session.alive or member.session.state in ("dead", "failed", "unreadable"):
+        return True
+    record = member.record
+    return record is not None and not record.told
+
+
+def _cost(record: Worker | None) -> float | None:
+    if record is None or not record.metered:
+        return None
+    known = [row.cost_usd for row in record.metered.values() if row.cost_usd is not None]
+    return round(sum(known), 6) if known else None

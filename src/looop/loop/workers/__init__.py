@@ -1,0 +1,1 @@
+"""Workers: agent CLIs in terminals, from their brief to their verdict."""
