@@ -49,6 +49,10 @@ def laid(env: Env, template: Path) -> Env:
         ("goal", "list"),
         ("sensor", "list"),
         ("schedule", "list"),
+        ("ls",),
+        ("ls", "--all"),
+        ("ls", "--claims"),
+        ("ls", "--workspaces"),
     ],
 )
 def test_looking_at_a_profile_that_is_not_there_says_so_and_lays_nothing(

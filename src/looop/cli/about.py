@@ -20,33 +20,37 @@ happens and nothing is spent. If something did, the PLAYBOOK, the goals and the
 readings go to a model once (or to your reflexes), and one typed move comes
 back. A policy lets it run, refuses it, or holds it for you. One line is logged.
 
-  looop              run the loop here; Ctrl-C ends it (--json for programs)"""
+  looop              run the loop here; Ctrl-C ends it and its workers
+                     (--keep-workers leaves them, --json is for programs)"""
 
 OUTRO = """\
 Every profile is one directory: $LOOOP_DATA_DIR, else ~/.local/state/looop.
-Exit codes: 0 done, 1 refused or failed, 2 wrong words; `run` gives its own.
+Exit codes: 0 done, 1 refused or failed, 2 wrong words, 124 out of time; `run`
+and `wait` give that of the command.
 `looop help VERB` explains one verb, `looop help config` every setting."""
 
 
 def manual() -> str:
     """The manual's first page, made from the table of verbs."""
     out = [INTRO]
+    room = max(map(len, VERBS))
     for group, title in GROUPS.items():
         out += ["", f"{title}:"]
-        out += [f"  {n:<10} {v.summary}" for n, v in VERBS.items() if v.group == group]
+        out += [f"  {n:<{room}}  {v.summary}" for n, v in VERBS.items() if v.group == group]
     return "\n".join([*out, "", OUTRO])
 
 
 def settings() -> str:
     """Every key of config.toml, its default, and what it means."""
-    from looop.cli import render
-    from looop.config import SETTINGS, Config
+    from looop.cli import layout, render
+    from looop.config import Config
+    from looop.settings import SETTINGS
 
     default = Config()
     out = ["Keys of config.toml; each has an environment override LOOOP_<KEY>.", ""]
     for key, setting in SETTINGS.items():
         out.append(f"{key} = {render.toml_value(getattr(default, key), setting)}")
-        out += [f"    {line}" for line in render.wrap(setting.doc, 74)]
+        out += [f"    {line}" for line in layout.wrap(setting.doc, 74)]
         if setting.choices:
             out.append(f"    one of: {', '.join(setting.choices)}")
     return "\n".join(out)

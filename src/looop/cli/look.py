@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from looop import app
 from looop.cli import output, render
+from looop.errors import Usage
 from looop.kit import text
 from looop.kit.clock import SystemClock
 
@@ -107,9 +108,14 @@ def _configure_cost(parser: argparse.ArgumentParser) -> None:
         "window",
         nargs="?",
         default="today",
-        choices=("today", "week", "all"),
-        help="today (the default), the last seven days, or everything that is kept",
+        choices=("today", "week", "all", "record"),
+        help="today (the default), the last seven days, everything that is kept; or `record`",
     )
+    parser.add_argument(
+        "usd", nargs="?", type=float, help="with `record`: what a worker has cost, in US dollars"
+    )
+    parser.add_argument("--session", default="", help="with `record`: whose ($LOOOP_SESSION_ID)")
+    parser.add_argument("--model", default="", help="with `record`: of which model")
     parser.add_argument(
         "--by",
         default="runner",
@@ -119,7 +125,22 @@ def _configure_cost(parser: argparse.ArgumentParser) -> None:
     as_json(parser)
 
 
+def _record_cost(args: argparse.Namespace) -> int:
+    if args.usd is None:
+        raise Usage("say how much, as in: looop cost record 0.42")
+    row = app.open_control().crew.record_cost(args.usd, session=args.session, model=args.model)
+    if args.json:
+        output.json(row)
+    elif row is None:
+        output.note("not recorded: looop reads what this agent costs from its own transcript")
+    return 0
+
+
 def _cost(args: argparse.Namespace) -> int:
+    if args.window == "record":
+        return _record_cost(args)
+    if args.usd is not None:
+        raise Usage("an amount goes with `record`, as in: looop cost record 0.42")
     view = app.open_control().cost(args.window, args.by)
     if args.json:
         output.json(view)

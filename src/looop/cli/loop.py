@@ -18,11 +18,11 @@ def _wants_json(flag: bool) -> bool:
     return flag or os.environ.get("LOOOP_LOG_FORMAT") == "json"
 
 
-def foreground(*, as_json: bool) -> int:
-    """Be the pulse here, stream it, and end with the terminal."""
+def foreground(*, as_json: bool, keep_workers: bool) -> int:
+    """Be the pulse here, stream it, and end with the terminal; the workers end with it."""
     gc.enable()  # this verb lives for weeks
     stream = Stream(output.style(), SystemClock(), as_json=_wants_json(as_json))
-    app.run_pulse(os.environ, stream)
+    app.run_pulse(os.environ, stream, keep_workers=keep_workers)
     return 0
 
 

@@ -7,16 +7,18 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol, cast
 
 from looop import __version__
 from looop.cli.table import VERBS
+from looop.cli.words import options_first, unmask, unmasked
 from looop.errors import LooopError, Usage
 
 __all__ = ["VerbModule", "main", "parser_of", "script"]
 
-BARE = "looop"
+# What takes every word that is left: the words of a sub-verb, or of a command.
+_WHOLE = (argparse.PARSER, argparse.REMAINDER)
 
 
 class VerbModule(Protocol):
@@ -34,7 +36,17 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with errors of one line that say where help is."""
+    """argparse with errors of one line that say where help is, and options anywhere."""
+
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Sequence[str], namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        into = namespace or argparse.Namespace()
+        if any(action.nargs in _WHOLE for action in self._actions):
+            return super().parse_known_args(args, into)
+        ordered = options_first(args, self._option_string_actions)
+        found, unknown = super().parse_known_args(ordered, into)
+        return unmask(found), [unmasked(word) for word in unknown]
 
     def error(self, message: str) -> NoReturn:
         verb = self.prog.removeprefix("looop").strip()
@@ -59,13 +71,13 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
 
 
 def _bare(words: list[str]) -> int:
-    """`looop` and `looop --json`: be the pulse in the foreground."""
+    """`looop`, with `--json` or `--keep-workers`: be the pulse in the foreground."""
     from looop.cli import loop
 
-    unknown = [word for word in words if word != "--json"]
+    unknown = [word for word in words if word not in ("--json", "--keep-workers")]
     if unknown:
         raise Usage(f"{unknown[0]!r} is neither a verb nor an option; see `looop help`")
-    return loop.foreground(as_json="--json" in words)
+    return loop.foreground(as_json="--json" in words, keep_workers="--keep-workers" in words)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -100,11 +112,13 @@ def _nearest(word: str) -> str:
     return next(iter(difflib.get_close_matches(word, VERBS, 1, 0.6)), "")
 
 
-def _line(error: object) -> str:
-    """One line, whatever words of whomever an error quotes."""
+def _say(error: str) -> None:
+    """One line on stderr, whatever words of whomever an error quotes."""
     from looop.kit import text
 
-    return text.one_line(str(error))
+    # A terminal that has been closed takes no words any more, and that is no second error.
+    with contextlib.suppress(OSError):
+        print(f"looop: {text.one_line(error)}", file=sys.stderr, flush=True)
 
 
 def _streams() -> None:
@@ -129,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
         code = _dispatch(words)
         sys.stdout.flush()
     except LooopError as error:
-        print(f"looop: {_line(error)}", file=sys.stderr)
+        _say(str(error))
         return error.exit_code
     except BrokenPipeError:
         # The reader has gone; there is nobody left to tell.
@@ -139,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        print(f"looop: {_line(f'{error.strerror or error}{where}')}", file=sys.stderr)
+        _say(f"{error.strerror or error}{where}")
         return 1
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 2

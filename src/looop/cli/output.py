@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Any
 
-from looop.cli.render import Style
+from looop.cli.layout import Style
 from looop.errors import Usage
 from looop.kit import text
 

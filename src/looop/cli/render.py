@@ -1,11 +1,8 @@
 """Values to lines of text: pure, so that what a person sees can be tested as a value."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct
-
-from looop.config import Setting
+from looop.cli.layout import Style, broken, field, fit, table, wrapped
 from looop.control.views import (
     AskView,
     CheckView,
@@ -21,9 +18,9 @@ from looop.control.views import (
 from looop.kit import canon, clock, durations, text
 from looop.kit.shapes import is_object
 from looop.model.records import Ask
+from looop.settings import Setting
 
 __all__ = [
-    "Style",
     "ask",
     "asks",
     "checks",
@@ -37,66 +34,8 @@ __all__ = [
     "sensors",
     "state",
     "status",
-    "table",
     "toml_value",
-    "wrap",
-    "wrapped",
 ]
-
-_NARROWEST = 4
-_LAST_COLUMN = 12
-_CODES = {"dim": "2", "bold": "1", "good": "32", "warn": "33", "bad": "31", "word": "36"}
-
-
-class Style(Struct, frozen=True, kw_only=True):
-    """How wide lines may be, and whether colour may be used. Only the 16 theme colours are."""
-
-    columns: int = 80
-    colour: bool = False
-
-    def paint(self, words: str, how: str) -> str:
-        if not self.colour or not words:
-            return words
-        return f"\x1b[{_CODES[how]}m{words}\x1b[0m"
-
-
-def _head(words: str, cells: int) -> str:
-    """As much of the beginning as so many terminal cells hold."""
-    used = 0
-    for index, char in enumerate(words):
-        used += text.width(char)
-        if used > cells:
-            return words[:index]
-    return words
-
-
-def _fit(words: str, cells: int) -> str:
-    """`words` in at most so many cells, with an ellipsis where something was cut."""
-    return words if text.width(words) <= cells else _head(words, cells - 1) + "…"
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], style: Style) -> list[str]:
-    """
-    Columns as wide as they need; the last one takes what is left, and is cut to fit.
-
-    Where others leave it no room, the widest of them is cut until it has some.
-    """
-    cells = [[text.one_line(cell) for cell in row] for row in rows]
-    widths = [
-        max([text.width(head), *(text.width(row[i]) for row in cells)])
-        for i, head in enumerate(heads[:-1])
-    ]
-    room = style.columns - 2 * len(widths)
-    while widths and max(widths) > _NARROWEST and room - sum(widths) < _LAST_COLUMN:
-        widths[widths.index(max(widths))] -= 1
-    room -= sum(widths)
-
-    def line(row: Sequence[str]) -> str:
-        shown = [_fit(cell, width) for cell, width in zip(row, widths, strict=False)]
-        parts = [cell + " " * (widths[i] - text.width(cell)) for i, cell in enumerate(shown)]
-        return "  ".join([*parts, _fit(row[-1], room)]).rstrip()
-
-    return [style.paint(line(heads), "dim"), *(line(row) for row in cells)]
 
 
 def _ago(at: float, now: float) -> str:
@@ -105,37 +44,6 @@ def _ago(at: float, now: float) -> str:
 
 def _in(at: float, now: float) -> str:
     return f"in {durations.short(max(0.0, at - now))}" if at > now else "now"
-
-
-def wrapped(words: str, indent: int, style: Style) -> list[str]:
-    """Words over several lines, the first not indented (its label stands there)."""
-    room = max(20, style.columns - indent)
-    out: list[str] = []
-    line = ""
-    for word in _pieces(text.plain(words).split(), room):
-        if line and text.width(line) + 1 + text.width(word) > room:
-            out.append(line)
-            line = ""
-        line = f"{line} {word}" if line else word
-    out.append(line)
-    return [out[0], *(" " * indent + rest for rest in out[1:])]
-
-
-def _pieces(words: list[str], room: int) -> Iterator[str]:
-    """The words, those that no line can hold in pieces."""
-    for word in words:
-        rest = word
-        while text.width(rest) > room:
-            piece = _head(rest, room)
-            yield piece
-            rest = rest[len(piece) :]
-        yield rest
-
-
-def _field(label: str, words: str, style: Style, how: str = "") -> list[str]:
-    found = wrapped(words, 11, style)
-    first = style.paint(found[0], how) if how else found[0]
-    return [style.paint(f"{label:<10}", "dim") + " " + first, *found[1:]]
 
 
 def _pulse(view: StatusView, now: float) -> tuple[str, str]:
@@ -152,34 +60,38 @@ def status(view: StatusView, now: float, style: Style) -> list[str]:
     """The whole answer to: what does it do now, why not, and when."""
     words, how = _pulse(view, now)
     out = [
-        *_field("profile", view.data_dir, style),
-        *_field("decides", f"{view.runner}, autonomy {view.autonomy}", style),
-        *_field("pulse", words, style, how),
+        *field("profile", view.data_dir, style),
+        *field("decides", f"{view.runner}, autonomy {view.autonomy}", style),
+        *field("pulse", words, style, how),
     ]
     pulse = view.pulse
     if pulse.last_beat:
-        out += _field("last beat", f"{_ago(pulse.last_beat, now)}: {pulse.last_said}", style)
+        out += field("last beat", f"{_ago(pulse.last_beat, now)}: {pulse.last_said}", style)
     if pulse.next_beat:
-        out += _field("next beat", f"{_in(pulse.next_beat, now)}, {pulse.next_why}", style)
+        out += field("next beat", f"{_in(pulse.next_beat, now)}, {pulse.next_why}", style)
     if view.changed:
         shown = ", ".join(view.changed[:6]) + (" ..." if len(view.changed) > 6 else "")
-        out += _field("changed", shown, style, "word")
+        out += field("changed", shown, style, "word")
     if view.failure:
-        out += _field("failed", f"{view.fails} in a row: {view.failure}", style, "bad")
+        out += field("failed", f"{view.fails} in a row: {view.failure}", style, "bad")
     waiting = ", ".join(view.asks)
-    out += _field(
+    out += field(
         "asks", f"{waiting}; see `looop asks`" if waiting else "none waits for you", style,
         "warn" if waiting else "",
     )  # fmt: skip
+    if view.workers:
+        said = ", ".join(f"{count} {word}" for word, count in sorted(view.workers.items()))
+        ill = "stuck" in view.workers
+        out += field("workers", f"{said}; see `looop ls`", style, "bad" if ill else "")
     if view.flapping:
-        out += _field("flapping", ", ".join(view.flapping), style, "warn")
+        out += field("flapping", ", ".join(view.flapping), style, "warn")
     limit = f" of ${view.max_daily_usd:.2f}" if view.max_daily_usd else ", no daily limit"
-    out += _field("today", f"${view.cost_today_usd:.4f}{limit}", style)
-    out += _field(
+    out += field("today", f"${view.cost_today_usd:.4f}{limit}", style)
+    out += field(
         "watches", f"{text.count(view.goals, 'goal')}, {text.count(view.sensors, 'sensor')}", style
     )
     for problem in view.problems:
-        out += _field("problem", problem, style, "bad")
+        out += field("problem", problem, style, "bad")
     if not view.gates:
         return out
     out.append("")
@@ -197,13 +109,13 @@ def status(view: StatusView, now: float, style: Style) -> list[str]:
 
 def state(view: StateView, style: Style) -> list[str]:
     out = [
-        *_field("hash", view.hash, style),
-        *_field("playbook", "there" if view.playbook else "none", style),
-        *_field("goals", ", ".join(view.goals) or "none", style),
-        *_field("changed", ", ".join(view.changed) or "nothing since the last decision", style),
+        *field("hash", view.hash, style),
+        *field("playbook", "there" if view.playbook else "none", style),
+        *field("goals", ", ".join(view.goals) or "none", style),
+        *field("changed", ", ".join(view.changed) or "nothing since the last decision", style),
     ]
     for problem in view.problems:
-        out += _field("problem", problem, style, "bad")
+        out += field("problem", problem, style, "bad")
     out.append("")
     rows = [(name, canon.canonical(value)) for name, value in view.readings.items()]
     return out + table(("READING", "VALUE"), rows, style)
@@ -241,43 +153,38 @@ def _gist(found: Ask) -> str:
 def ask(found: Ask, now: float, style: Style) -> list[str]:
     """One ask whole: what a yes or an answer would mean."""
     out = [
-        *_field("ask", f"{found.id} ({found.kind}, {found.severity})", style, "bold"),
-        *_field("state", found.closed or found.state, style),
-        *_field("raised", _ago(found.created, now), style),
+        *field("ask", f"{found.id} ({found.kind}, {found.severity})", style, "bold"),
+        *field("state", found.closed or found.state, style),
+        *field("raised", _ago(found.created, now), style),
     ]
     if found.expires and found.state == "pending":
-        out += _field("expires", _in(found.expires, now), style)
-    out += _field("prompt", found.prompt, style)
+        out += field("expires", _in(found.expires, now), style)
+    out += field("prompt", found.prompt, style)
     if found.options:
-        out += _field("options", " | ".join(found.options), style)
+        out += field("options", " | ".join(found.options), style)
     if found.kind == "approval":
-        out += _field("wanted by", f"{found.origin}, run {found.run}", style)
+        out += field("wanted by", f"{found.origin}, run {found.run}", style)
         if found.journal:
-            out += _field("because", found.journal, style)
-        out += _field("held by", f"{found.rule}: {found.reason}", style, "warn")
+            out += field("because", found.journal, style)
+        out += field("held by", f"{found.rule}: {found.reason}", style, "warn")
         shown = found.shown.split("\n")
         out += ["", *(part for line in shown for part in _diff_lines(line, style)), ""]
     if found.answer:
         at = clock.local_minute(found.answer.at)
         who = f"{found.answer.by} ({found.answer.channel}, {at})"
-        out += _field("answer", f"{found.answer.text} -- {who}", style, "good")
+        out += field("answer", f"{found.answer.text} -- {who}", style, "good")
     elif found.state == "pending":
         words = "yes, or no and why" if found.kind == "approval" else "your words"
-        out += _field("answer it", f"looop answer {found.id} {words!r}", style, "word")
+        words = found.options[0] if found.options else words
+        out += field("answer it", f"looop answer {found.id} {words!r}", style, "word")
     return out
 
 
 def _diff_lines(line: str, style: Style) -> list[str]:
     """One line of what a yes means: every character of it, over as many lines as it needs."""
     how = {"+": "good", "-": "bad", "@": "word"}.get(line[:1], "")
-    room = style.columns - 2
-    out: list[str] = []
-    rest = text.plain(line).expandtabs(4)
-    while text.width(rest) > room:
-        piece = _head(rest, room)
-        out.append(piece)
-        rest = rest[len(piece) :]
-    return ["  " + (style.paint(part, how) if how else part) for part in [*out, rest]]
+    parts = broken(line, style.columns - 2)
+    return ["  " + (style.paint(part, how) if how else part) for part in parts]
 
 
 def event(row: dict[str, Any], style: Style) -> str:
@@ -290,7 +197,7 @@ def event(row: dict[str, Any], style: Style) -> str:
     room = max(20, style.columns - 33)
     return (
         f"{style.paint(seq, 'dim')} {stamp}  {style.paint(name, 'word')} "
-        f"{_fit(text.one_line(words), room)}"
+        f"{fit(text.one_line(words), room)}"
     )
 
 
@@ -358,16 +265,16 @@ def sensor_run(view: SensorRun, style: Style) -> list[str]:
     elif not view.would_wake:
         wake = "no, its signal is the one last decided upon"
     out = [
-        *_field("sensor", view.name, style, "bold"),
-        *_field("state", "ok" if view.ok else "failed", style, how),
-        *_field("took", f"{view.took_s:.3f} s, {view.size} bytes, exit {view.code}", style),
-        *_field("wakes", wake, style),
-        *_field("signal", canon.canonical(view.signal), style),
+        *field("sensor", view.name, style, "bold"),
+        *field("state", "ok" if view.ok else "failed", style, how),
+        *field("took", f"{view.took_s:.3f} s, {view.size} bytes, exit {view.code}", style),
+        *field("wakes", wake, style),
+        *field("signal", canon.canonical(view.signal), style),
     ]
     if is_object(view.reading) and "detail" in view.reading:
-        out += _field("detail", canon.canonical(view.reading["detail"]), style)
+        out += field("detail", canon.canonical(view.reading["detail"]), style)
     if view.stderr.strip():
-        out += _field("stderr", view.stderr.strip(), style, "warn")
+        out += field("stderr", view.stderr.strip(), style, "warn")
     return out
 
 
@@ -405,11 +312,6 @@ def checks(views: list[CheckView], style: Style) -> list[str]:
 def document(body: str) -> list[str]:
     """A text file as it may be shown in a terminal: as it is, but for control characters."""
     return text.plain(body).rstrip("\n").split("\n")
-
-
-def wrap(words: str, columns: int) -> list[str]:
-    """Words over lines of at most `columns` cells."""
-    return wrapped(words, 0, Style(columns=columns))
 
 
 def toml_value(value: Any, setting: Setting) -> str:

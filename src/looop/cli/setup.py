@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from looop import app
-from looop.cli import output, render
+from looop.cli import layout, output, render
 from looop.control.protocol import Control
 from looop.errors import Usage
 
@@ -50,7 +50,7 @@ def _init(args: argparse.Namespace) -> int:
         return 0
     columns = output.style().columns
     for line in done or ["The profile is laid already; nothing to do."]:
-        output.lines(render.wrap(line, columns))
+        output.lines(layout.wrap(line, columns))
     print("Next: `looop doctor` checks it, `looop` starts the loop.")
     return 0
 

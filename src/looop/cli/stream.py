@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from looop.cli.render import Style, wrapped
+from looop.cli.layout import Style, wrapped
 from looop.kit import clock, durations, text
 from looop.kit.clock import Clock
 from looop.kit.shapes import is_array
@@ -84,6 +84,8 @@ class Stream:
             return self._sensed(fields)
         if event == "beat_ended":
             return self._ended(fields)
+        if event in ("worker_ended", "verified"):
+            return _of_worker(event, fields)
         found = {
             "pulse_started": ("pulse", "started; {runner} decides, autonomy {autonomy}"),
             "pulse_stopped": ("pulse", "stopped by {reason}"),
@@ -106,6 +108,8 @@ class Stream:
             "answered": ("answer", "{ask} by {by}"),
             "ask_closed": ("ask", "{ask} is {how}"),
             "notified": ("notify", "{message}"),
+            "worker_killed": ("worker", "{worker} was ended by {by}"),
+            "claim_reaped": ("claim", "{claim} is free again: {worker} has ended"),
         }.get(event)
         if found is None:
             return None
@@ -129,6 +133,22 @@ class Stream:
         else:
             self._resting = ""
         return word, f"{said} (next look in {left})"
+
+
+def _of_worker(event: str, fields: dict[str, Any]) -> tuple[str, str]:
+    """How a worker ended, and how its check went."""
+    worker = _plain(fields["worker"])
+    if event == "verified":
+        said = _plain(fields["output"])
+        if fields["ok"] is None:
+            how = f"its check was {said}"
+        else:
+            how = "its check passes" if fields["ok"] else f"its check FAILS: {said}"
+        return "verify", f"{worker}: {how}".rstrip(": ")
+    state, code = fields["state"], fields["code"]
+    exited = f"exited {code}" if state == "exited" and code is not None else state
+    how = fields["outcome"] or exited
+    return "worker", f"{worker} has ended: {how} · {_plain(fields['summary'])}".rstrip(" ·")
 
 
 class _Lenient(dict[str, str]):

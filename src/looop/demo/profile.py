@@ -40,6 +40,23 @@ lines = open({inbox!r}).read().split("\\n")[:-1]
 print(json.dumps({{"signal": {{"count": len(lines), "last": lines[-1] if lines else ""}}}}))
 """
 
+# A real worker has a model; the embedded one runs the shell block of its brief, in the same
+# terminal, under the same supervisor, with the same contract.
+BRIEF = """\
+Summarise what the checkout is made of in SUMMARY.md, under the title that you are told.
+
+```sh
+echo "What is this checkout made of?"
+git ls-files | sed 's/.*[.]//' | sort | uniq -c | sort -rn | head -n 5 | tee counts
+read -r -p 'Under which title? ' title
+printf '# %s\\n\\n' "$title" | cat - counts > SUMMARY.md && rm counts
+git add SUMMARY.md
+git -c user.name=worker -c user.email=worker@localhost commit --quiet -m "Summarise"
+cp SUMMARY.md "$LOOOP_REPORTS_DIR/summarise.md"
+echo "SUMMARY.md is written"
+```
+"""
+
 _REFLEXES = """\
 [[reflex]]
 name = "look-at-the-checkout"
@@ -76,6 +93,27 @@ cmd = "git -C {repo} push --force origin main"
 journal = "the inbox asks to publish"
 
 [[reflex]]
+name = "summarise-when-asked"
+when = "sensors.inbox.signal.last == 'please summarise the checkout'"
+[reflex.do]
+action = "start_worker"
+id = "summarise"
+goal = "watch-the-checkout"
+workspace = "worktree:{clone}"
+verify = "grep -q '^# ' SUMMARY.md && git diff --quiet HEAD"
+journal = "a worker summarises the checkout"
+prompt = '''
+{brief}'''
+
+[[reflex]]
+name = "the-worker-has-ended"
+when = "'summarise' in sessions && sessions.summarise.health == 'dead'"
+[reflex.do]
+action = "send_notification"
+message = "summarise: ${{sessions.summarise.outcome}}, check: ${{sessions.summarise.verify}}"
+journal = "told the human how the worker did"
+
+[[reflex]]
 name = "inbox-has-news"
 when = "sensors.inbox.signal.count > 0"
 [reflex.do]
@@ -85,7 +123,7 @@ journal = "told the human what is new in the inbox"
 """
 
 
-def files(repo: Path, scratch: Path, python: str) -> dict[str, str]:
+def files(repo: Path, clone: Path, scratch: Path, python: str) -> dict[str, str]:
     """The profile's files by name; sensors are those under `sensors/`."""
     words = {
         "repo": shlex.quote(str(repo)),
@@ -95,6 +133,9 @@ def files(repo: Path, scratch: Path, python: str) -> dict[str, str]:
     }
     # The reflexes stand in TOML strings, so what is put into them must not end one.
     toml = {key: value.replace("\\", "\\\\").replace('"', '\\"') for key, value in words.items()}
+    # A workspace is no shell text, and the brief stands in a string that escapes nothing.
+    toml["clone"] = str(clone).replace("\\", "\\\\").replace('"', '\\"')
+    toml["brief"] = BRIEF
     return {
         "PLAYBOOK.md": PLAYBOOK,
         "goals/watch-the-checkout.md": "goal: know what happens in the checkout\n",

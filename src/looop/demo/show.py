@@ -1,109 +1,18 @@
 """The script of the demonstration: every command in it is one that a user would type."""
 
 import contextlib
-import json
-import os
 import shutil
 import sys
 import tempfile
-import threading
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 from looop.demo import profile
+from looop.demo.stage import Show
 from looop.errors import Failed, Refused
 from looop.kit import files, text, tool
 
 __all__ = ["run"]
-
-_PAUSE_S = 0.6
-_BEATS = ("acted", "held", "denied", "gate_closed", "beat_failed")
-
-
-class _Show:
-    """One run: where its profile is, how wide the page is, and what was shown."""
-
-    def __init__(self, base: Path, columns: int, *, colour: bool) -> None:
-        self.base = base
-        self.data = base / "profile"
-        self.scratch = base / "scratch"
-        self.columns = min(columns, 100)
-        self.colour = colour
-        self.step = 0
-        self.beats: list[tuple[str, str, str]] = []
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("LOOOP_")} | {
-            "LOOOP_DATA_DIR": str(self.data),
-            "COLUMNS": str(self.columns - 2),
-        }
-        self.env |= {"FORCE_COLOR": "1"} if colour else {"NO_COLOR": "1"}
-
-    def paint(self, words: str, code: str) -> str:
-        return f"\x1b[{code}m{words}\x1b[0m" if self.colour else words
-
-    def title(self, words: str) -> None:
-        self.step += 1
-        rule = "-" * max(4, self.columns - len(words) - 8)
-        print(f"\n{self.paint(f'-- {self.step}. {words} {rule}', '1')}")
-
-    def say(self, *lines: str) -> None:
-        for line in lines:
-            print(line)
-        sys.stdout.flush()
-        if sys.stdout.isatty():
-            threading.Event().wait(_PAUSE_S)
-
-    def shell(self, words: str) -> None:
-        print(self.paint(f"$ {words}", "36"))
-
-    def looop(self, *words: str, keep: int = 0) -> str:
-        """Run a verb as a user would, and show what it prints (the first `keep` lines)."""
-        shown = " ".join(f"'{w}'" if " " in w else w for w in words)
-        self.shell(f"looop {shown}")
-        code, out, err = tool.capture(
-            [sys.executable, "-m", "looop", *words], env=self.env, cwd=self.base, limit_s=60
-        )
-        if code not in (0, 1):
-            raise Failed(f"looop {shown} ended with code {code}: {err.decode(errors='replace')}")
-        found = out.decode(errors="replace").rstrip("\n").split("\n")
-        for line in found[:keep] if keep else found:
-            print(f"  {line}")
-        if err:
-            print(f"  {err.decode(errors='replace').rstrip()}")
-        self.say()
-        return out.decode(errors="replace")
-
-    def tick(self, label: str) -> None:
-        """One beat, shown, and remembered for the table at the end."""
-        seen = self._last_seq()
-        self.looop("tick")
-        what, why = "rested", "nothing that matters changed"
-        for event in self._events(seen):
-            if event["event"] in _BEATS:
-                what = str(event["event"]).replace("_", " ")
-                why = str(event.get("rule") or event.get("gate") or event.get("summary") or "")
-                if event["event"] == "gate_closed" and event.get("gate") == "unchanged":
-                    what, why = "rested", "nothing that matters changed"
-                if event["event"] in ("held", "denied", "acted"):
-                    break
-        self.beats.append((label, what, why))
-
-    def _events(self, since: int) -> list[dict[str, Any]]:
-        argv = [sys.executable, "-m", "looop", "events", "--json", "--since", str(since)]
-        _, out, _ = tool.capture(argv, env=self.env)
-        return [json.loads(line) for line in out.splitlines()]
-
-    def _last_seq(self) -> int:
-        return max((int(event["seq"]) for event in self._events(0)), default=0)
-
-    def table(self) -> None:
-        widths = [max(len(row[i]) for row in [("BEAT", "", ""), *self.beats]) for i in (0, 1)]
-        print(self.paint(f"     {'BEAT':<{widths[0]}}  {'ENDED':<{widths[1]}}  BY OR BECAUSE", "2"))
-        for number, (label, what, why) in enumerate(self.beats, 1):
-            room = max(12, self.columns - widths[0] - widths[1] - 9)
-            print(
-                f"  {number}  {label:<{widths[0]}}  {what:<{widths[1]}}  {text.one_line(why, room)}"
-            )
 
 
 def _checkout(scratch: Path) -> Path:
@@ -115,21 +24,35 @@ def _checkout(scratch: Path) -> Path:
         return Path(out.decode().strip())
     repo = scratch / "checkout"
     repo.mkdir()
+    (repo / "hello.txt").write_text("hello\n", encoding="utf-8")
     who = ("-c", "user.name=demo", "-c", "user.email=demo@localhost")
     for words in (
         ("init", "--quiet"),
-        (*who, "commit", "--quiet", "--allow-empty", "-m", "begin"),
+        ("add", "hello.txt"),
+        (*who, "commit", "--quiet", "-m", "begin"),
     ):
         tool.capture(["git", *words], cwd=repo)
     return repo
 
 
-def _lay(show: _Show) -> Path:
+def _clone(repo: Path, scratch: Path) -> Path:
+    """A clone for the worker, so that no branch of the demonstration stays in your checkout."""
+    clone = scratch / "clone"
+    code, _, err = tool.capture(
+        ["git", "clone", "--quiet", "--no-tags", "--", str(repo), str(clone)], limit_s=120
+    )
+    if code:
+        raise Failed(f"git clone: {text.one_line(err.decode(errors='replace'), 200)}")
+    return clone
+
+
+def _lay(show: Show) -> Path:
     (show.scratch / "build").mkdir(parents=True)
     (show.scratch / "build" / "output.o").write_text("old\n", encoding="utf-8")
     (show.scratch / "inbox.txt").write_text("", encoding="utf-8")
     repo = _checkout(show.scratch)
-    for name, body in profile.files(repo, show.scratch, sys.executable).items():
+    clone = _clone(repo, show.scratch)
+    for name, body in profile.files(repo, clone, show.scratch, sys.executable).items():
         path = show.data / name
         files.ensure_dir(path.parent)
         mode = 0o700 if path.parent.name == "sensors" else files.PRIVATE
@@ -137,7 +60,7 @@ def _lay(show: _Show) -> Path:
     return repo
 
 
-def _mail(show: _Show, words: str) -> None:
+def _mail(show: Show, words: str) -> None:
     inbox = show.scratch / "inbox.txt"
     show.shell(f"echo '{words}' >> inbox.txt")
     files.append_line(inbox, words)
@@ -166,14 +89,19 @@ def run(*, columns: int, colour: bool, keep: str | None = None) -> int:
     Raises `Refused` when the place for the profile is not free, `Failed` when a verb breaks.
     """
     with _place(keep) as base:
-        show = _Show(base, columns, colour=colour)
+        show = Show(base, columns, colour=colour)
         repo = _lay(show)
-        _play(show, repo)
+        try:
+            _play(show, repo)
+        finally:
+            # Whatever went wrong: no worker outlives the demonstration.
+            show.quietly("down")
         if keep is not None:
             print(
                 f"\nThe profile stays in {show.data}; try: LOOOP_DATA_DIR={show.data} looop status"
             )
-        wanted = ["acted", "rested", "acted", "acted", "held", "acted", "denied", "gate closed"]
+        wanted = ["acted", "rested", "acted", "acted", "held", "acted"]
+        wanted += ["held", "acted", "acted", "denied", "gate closed"]
         got = [what for _, what, _ in show.beats]
         if got != wanted:
             print(f"\nThe beats did not end as they should: {got}", file=sys.stderr)
@@ -181,11 +109,11 @@ def run(*, columns: int, colour: bool, keep: str | None = None) -> int:
     return 0
 
 
-def _play(show: _Show, repo: Path) -> None:
+def _play(show: Show, repo: Path) -> None:
     show.say(
         show.paint("looop: sense -> diff -> decide -> admit -> act -> log", "1"),
         f"A throw-away profile watches {text.clip(str(repo), 30)}: three sensors (the",
-        "checkout, the disk, an inbox file), one goal, five reflexes. No model and no",
+        "checkout, the disk, an inbox file), one goal, seven reflexes. No model and no",
         "network.",
     )
     show.looop("init", "--runner", "rules", "--git")
@@ -219,6 +147,7 @@ def _play(show: _Show, repo: Path) -> None:
     show.tick("your yes is spent")
     gone = not (show.scratch / "build").exists()
     show.say(f"The build output is {'gone' if gone else 'STILL THERE'}.")
+    _worker(show)
     show.title("What cannot be taken back is refused, and the loop backs off")
     _mail(show, "publish it, quick")
     show.tick("a force push is wanted")
@@ -231,5 +160,30 @@ def _play(show: _Show, repo: Path) -> None:
         "Where to look next:",
         "  looop init && looop    the same loop over your own world",
         "  looop help             every verb",
-        "  docs/tutorial.md       this demonstration, by hand, in ten minutes",
+        "  docs/tutorial.md       this demonstration, by hand, in a quarter of an hour",
     )
+
+
+def _worker(show: Show) -> None:
+    """Hands-on work: a worker in a terminal of its own, steered, judged, and read."""
+    show.title("Work that takes hands gets a worker, in a worktree of its own")
+    _mail(show, "please summarise the checkout")
+    show.tick("work is wanted")
+    show.say(
+        "This worker has no model: its brief holds the commands that it runs, so looop judges",
+        "them as commands, and asks you.",
+    )
+    show.looop("answer", "loop-2", "yes")
+    show.tick("your yes starts it")
+    show.looop("expect", "summarise", "Under which title")
+    show.looop("ls")
+    show.say("It asks something. You can look at its screen, attach to it, or just type to it:")
+    show.looop("shot", "summarise")
+    show.looop("send", "summarise", "What is in here")
+    show.looop("wait", "summarise")
+    show.title("Its word is not taken for it: looop runs the declared check itself")
+    show.tick("the worker ended")
+    show.looop("ls", "--all")
+    show.shell("cat reports/summarise.md")
+    report = show.data / "reports" / "summarise.md"
+    show.say(*(f"  {line}" for line in (files.read_text(report) or "").splitlines()))

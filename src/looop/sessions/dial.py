@@ -5,7 +5,6 @@ import errno
 import os
 import select
 import socket
-import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, get_args
@@ -157,6 +156,9 @@ def _address(directory: Path, name: str) -> Generator[str]:
             return
     finally:
         os.close(fd)
+    # Only where there is no /proc, and slow to load.
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="looop-") as short:
         link = Path(short) / "s"
         link.symlink_to(directory.absolute())

@@ -47,7 +47,7 @@ SETTLE_CAP_S = 2.0
 LOOKS_S = (0.5, 1.0, 2.0, 1.0)
 # A frame that is being drawn is let finish before it is judged.
 FRAME_S, FRAME_CAP_S = 0.03, 0.25
-_SLASH = 60
+_COMMAND = 60
 _CR = b"\r"
 
 
@@ -137,7 +137,9 @@ def plan(body: str, modes: Modes, *, enter: bool = True) -> Plan:
         if many and not enter:
             raise Refused("every line but the last would be submitted: type one line")
         return Plan("lines", data.replace(b"\n", _CR))
-    if modes.paste and not (body.startswith("/") and not many and len(body) <= _SLASH):
+    # A command to an agent or an editor is one only when it is typed.
+    command = body.startswith(("/", ":")) and not many and len(body) <= _COMMAND
+    if modes.paste and not command:
         return Plan("paste", b"\x1b[200~" + data + b"\x1b[201~")
     if many:
         raise Refused(

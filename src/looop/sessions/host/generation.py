@@ -20,8 +20,9 @@ __all__ = ["Generation", "meta"]
 
 def _boot_id() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-            return handle.read().strip()
+        # As bytes: a text file would import its codec, and a supervisor must not import any more.
+        with open("/proc/sys/kernel/random/boot_id", "rb") as handle:
+            return handle.read().strip().decode("ascii")
     except OSError:
         return ""
 

@@ -28,12 +28,20 @@ _PR_SET_CHILD_SUBREAPER = 36
 _STATE, _PARENT, _GROUP, _TIMES, _STARTED = 0, 1, 2, slice(11, 15), 19
 
 
+def _prctl() -> Callable[..., int] | None:
+    try:
+        return ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):
+        return None
+
+
+# Looked up once, before any fork: supervisors that come from a zygote then share what it takes.
+_PRCTL = _prctl()
+
+
 def become_subreaper() -> bool:
     """Adopt orphaned descendants, so that none can escape by a double fork; Linux only."""
-    try:
-        return ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-    except (OSError, AttributeError):
-        return False
+    return _PRCTL is not None and _PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def _read(pid: int, name: str) -> bytes:
