@@ -98,7 +98,7 @@ def run_pulse(env: Mapping[str, str], listener: Listener, *, keep_workers: bool)
 
     parts, reload = _parts(env, listener)
     with _zygote(parts.store.paths.zygote):
-        reason = asyncio.run(pulse.run(parts, reload))
+        reason = asyncio.run(pulse.run(parts, reload, keeps_workers=keep_workers))
     if not keep_workers:
         power.stop_workers(parts, "the end of the loop")
     return reason
@@ -137,8 +137,20 @@ def down(env: Mapping[str, str], *, keep: bool, drain_s: float) -> "Down":
     """End the pulse, then its workers. Raises `LooopError`."""
     from looop.control import power
 
-    parts, _ = _parts(env, _silent)
-    return power.down(parts, _pause, keep=keep, drain_s=drain_s)
+    return power.down(_parts_anyway(env), _pause, keep=keep, drain_s=drain_s)
+
+
+def _parts_anyway(env: Mapping[str, str]) -> "Parts":
+    """The profile opened with the defaults where its settings make no sense: to end things."""
+    from looop.loop.parts import Parts
+    from looop.state.store import Store
+
+    place = places.resolve(env)
+    config = _load(place, env)
+    config = config if isinstance(config, Config) else Config()
+    store = Store(place, config)
+    store.ensure()
+    return Parts(store, config, dict(env), _fleet(place))
 
 
 class ServiceSaid(NamedTuple):

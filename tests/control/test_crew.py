@@ -140,12 +140,22 @@ def test_settings_that_are_broken_start_nobody_and_show_everything(profile: Prof
     for call in (
         lambda: crew.start("x", "p", runner="", command=WAITS, verify="", goal="", workspace=""),
         lambda: crew.supervise("x", ("true",), cwd="/", columns=80, rows=24),
-        lambda: crew.kill("w", why=""),
         lambda: crew.restart("w"),
-        crew.prune,
     ):
         with pytest.raises(BadConfig, match="it is broken"):
             call()
+
+
+def test_settings_that_are_broken_keep_nobody_from_ending_things(profile: Profile) -> None:
+    start(profile)
+    crew = LocalControl(
+        profile.paths, BadConfig("it is broken"), profile.env, lambda: profile.fleet, profile.clock
+    ).crew
+
+    assert crew.kill("w", why="").killed
+    removed, kept = crew.prune()
+    assert removed == []
+    assert kept[0].startswith("w: ")
 
 
 # -- looking -----------------------------------------------------------------------------------
@@ -314,7 +324,7 @@ def test_a_human_kills_a_worker_on_the_record(profile: Profile) -> None:
     record = profile.store.workers.need("w")
     assert record.killed is not None
     assert (record.killed.by, record.killed.why) == ("human", "enough")
-    assert profile.journal()[-1] == "human · worker w killed"
+    assert profile.journal()[-1] == "human · w killed"
     with pytest.raises(Refused, match=r"w has ended \(killed\)"):
         profile.control.crew.kill("w", why="")
 
@@ -348,7 +358,7 @@ def test_a_restart_is_on_the_record(profile: Profile) -> None:
     session = profile.control.crew.restart("w")
 
     assert (session.alive, session.generation != first) == (True, True)
-    assert profile.journal()[-1] == "human · session w restarted"
+    assert profile.journal()[-1] == "human · w restarted"
 
 
 def test_prune_removes_what_nothing_keeps_and_says_why_the_rest_stays(profile: Profile) -> None:

@@ -15,6 +15,9 @@ BEATS = [
     ("a sensor broke", "acted"),
     ("a deletion is wanted", "held"),
     ("your yes is spent", "acted"),
+    ("work is wanted", "held"),
+    ("your yes starts it", "acted"),
+    ("the worker ended", "acted"),
     ("a force push is wanted", "denied"),
     ("backing off", "gate closed"),
 ]
@@ -27,7 +30,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("checkout", [False, True])
-def test_it_shows_its_eight_beats_and_leaves_nothing(
+def test_it_shows_each_of_its_beats_and_leaves_nothing(
     env: dict[str, str], tmp_path: Path, *, checkout: bool
 ) -> None:
     place = tmp_path / "my project"
@@ -42,10 +45,8 @@ def test_it_shows_its_eight_beats_and_leaves_nothing(
 
     assert (done.code, done.err) == (0, "")
     for number, (beat, end) in enumerate(BEATS, 1):
-        assert any(
-            line.split("  ", 1)[0].strip() == "" and f"{number}  {beat} " in line and end in line
-            for line in done.out.split("\n")
-        ), (beat, end)
+        row = f" {number:>2}  {beat} "
+        assert any(x.startswith(row) and end in x for x in done.out.split("\n")), (beat, end)
     journal = "  - 20"
     assert [x for x in done.out.split("\n") if len(x) > 80 and not x.startswith(journal)] == []
     assert not (tmp_path / "mine").exists()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalCrew"]
 
+_LATEST = 20
 _OUTCOMES = ("done", "blocked", "failed")
 
 
@@ -54,6 +55,12 @@ class LocalCrew:
         if isinstance(self._settings, LooopError):
             raise self._settings
         return Parts(self._store, self._settings, self._env, self.fleet, clock=self._clock)
+
+    def _parts_anyway(self) -> "Parts":
+        """For what must work when nothing else does: ending things does not wait for settings."""
+        from looop.loop.parts import Parts
+
+        return Parts(self._store, self._config, self._env, self.fleet, clock=self._clock)
 
     # -- looking -----------------------------------------------------------------------------
 
@@ -237,11 +244,15 @@ class LocalCrew:
             if self._store.workers.get(session) is not None:
                 self.done(session, self._env.get("LOOOP_GENERATION", ""), "done", why)
             return self.fleet.kill(session)
-        outcome, _ = hand.perform(
-            self._parts(), actions.KillWorker(id=session, reason=why), f"worker {session} killed"
+        action = actions.KillWorker(id=session, reason=why)
+        hand.perform(self._parts_anyway(), action, f"{session} killed")
+        rows = self._store.events.tail(_LATEST)
+        told = [r for r in rows if r["event"] == "worker_killed" and r.get("worker") == session]
+        said = told[-1] if told else {}
+        survivors = tuple(said.get("survivors", ()))
+        return Killed(
+            killed=not survivors, escalated=bool(said.get("escalated")), survivors=survivors
         )
-        survivors = "still there" in outcome.summary
-        return Killed(killed=not survivors)
 
     def dialog(self, session: str) -> str:
         """What a dialog on its screen waits for, which typing would answer; "" for none."""
@@ -253,14 +264,14 @@ class LocalCrew:
         from looop.loop import hand
 
         action = actions.RestartSession(id=session)
-        hand.perform(self._parts(), action, f"session {session} restarted")
+        hand.perform(self._parts(), action, f"{session} restarted")
         return self.fleet.get(session)
 
     def prune(self) -> tuple[list[str], list[str]]:
         """Remove every ended session that nothing keeps: (removed, kept and why)."""
         from looop.loop.workers import retention
 
-        parts = self._parts()
+        parts = self._parts_anyway()
         removed: list[str] = []
         kept: list[str] = []
         sessions, _ = self.fleet.list()

@@ -5,6 +5,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,6 +25,8 @@ _UP_S = 15.0
 _LOOK_S = 0.05
 # What a beat in flight is given to end its runner, sensors and commands.
 _PULSE_GRACE_S = 10.0
+# Each end may take its whole grace, so they are waited for together.
+_AT_ONCE = 16
 
 
 class Down(Struct, frozen=True, kw_only=True):
@@ -90,7 +93,7 @@ def down(parts: Parts, wait: Callable[[float], None], *, keep: bool, drain_s: fl
     are given that long to end by themselves. Raises `Unreadable` when the fleet cannot be
     looked at: a clean end is never claimed on a guess.
     """
-    ran = _end_pulse(parts, wait)
+    ran = _end_pulse(parts, wait, keep=keep)
     if keep:
         return Down(pulse=ran, workers=[], survivors=[])
     waited = 0.0
@@ -106,21 +109,24 @@ def _living(parts: Parts) -> list[str]:
 
 
 def stop_workers(parts: Parts, by: str) -> tuple[list[str], list[str]]:
-    """End every living worker and program: (ended, still alive)."""
-    ended: list[str] = []
-    for worker in _living(parts):
+    """End every living worker and program, all at once: (ended, still alive)."""
+
+    def end(worker: str) -> str:
         try:
             stop.kill(parts, worker, by=by, why="everything was ended")
         except Refused:
-            pass
+            return worker
         except LooopError as error:
             parts.tell("warning", about="down", text=f"{worker}: {error}")
-            continue
-        ended.append(worker)
+            return ""
+        return worker
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        ended = [worker for worker in pool.map(end, _living(parts)) if worker]
     return ended, _living(parts)
 
 
-def _end_pulse(parts: Parts, wait: Callable[[float], None]) -> bool:
+def _end_pulse(parts: Parts, wait: Callable[[float], None], *, keep: bool) -> bool:
     paths, fleet = parts.store.paths, parts.fleet
     session = fleet.find(PULSE)
     if session is not None and session.alive:
@@ -131,6 +137,11 @@ def _end_pulse(parts: Parts, wait: Callable[[float], None]) -> bool:
     note = lock.note(paths)
     if note is None or not identity.alive(note.owner):
         raise Failed(f"something holds {paths.pulse_lock}, and its pid cannot be told")
+    if keep and not note.keeps_workers:
+        raise Refused(
+            f"the loop in the foreground (pid {note.owner.pid}) takes its workers with it: it was "
+            "not started with --keep-workers"
+        )
     os.kill(note.owner.pid, signal.SIGTERM)
     waited = 0.0
     while lock.held(paths):

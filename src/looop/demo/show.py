@@ -22,7 +22,11 @@ def _checkout(scratch: Path) -> Path:
     code, out, _ = tool.capture(["git", "rev-parse", "--show-toplevel"])
     if code == 0:
         return Path(out.decode().strip())
-    repo = scratch / "checkout"
+    return _small(scratch / "checkout")
+
+
+def _small(repo: Path) -> Path:
+    """A repository with one commit."""
     repo.mkdir()
     (repo / "hello.txt").write_text("hello\n", encoding="utf-8")
     who = ("-c", "user.name=demo", "-c", "user.email=demo@localhost")
@@ -38,6 +42,9 @@ def _checkout(scratch: Path) -> Path:
 def _clone(repo: Path, scratch: Path) -> Path:
     """A clone for the worker, so that no branch of the demonstration stays in your checkout."""
     clone = scratch / "clone"
+    if tool.capture(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=repo)[0]:
+        # Nothing was ever committed there.
+        return _small(clone)
     code, _, err = tool.capture(
         ["git", "clone", "--quiet", "--no-tags", "--", str(repo), str(clone)], limit_s=120
     )
@@ -170,8 +177,8 @@ def _worker(show: Show) -> None:
     _mail(show, "please summarise the checkout")
     show.tick("work is wanted")
     show.say(
-        "This worker has no model: its brief holds the commands that it runs, so looop judges",
-        "them as commands, and asks you.",
+        "This worker has no model: its brief holds the commands that it runs. They are",
+        "judged like any other command, and held for you.",
     )
     show.looop("answer", "loop-2", "yes")
     show.tick("your yes starts it")

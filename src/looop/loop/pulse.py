@@ -90,7 +90,9 @@ def _listening(parts: Parts) -> Generator[_Wakes]:
 class Pulse:
     """Beats for ever: the only state is what a restart would rebuild from the profile."""
 
-    def __init__(self, parts: Parts, reload: Callable[[], Config]) -> None:
+    def __init__(
+        self, parts: Parts, reload: Callable[[], Config], *, keeps_workers: bool = True
+    ) -> None:
         self._parts = parts
         self._reload = reload
         self._stop = asyncio.Event()
@@ -100,6 +102,7 @@ class Pulse:
         self._owner = identity.mine()
         self._stamp = self._config_stamp()
         self._bugs = 0
+        self._keeps_workers = keeps_workers
 
     def stop(self, why: str) -> None:
         self._why = self._why or why
@@ -169,6 +172,7 @@ class Pulse:
                         beat_said=text.one_line(end.said, 300) if end else "",
                         next_at=next_at,
                         next_why=why,
+                        keeps_workers=self._keeps_workers,
                     )
                 ),
                 durable=False,
@@ -229,15 +233,16 @@ class Pulse:
         task.cancel()
 
 
-async def run(parts: Parts, reload: Callable[[], Config]) -> str:
+async def run(parts: Parts, reload: Callable[[], Config], *, keeps_workers: bool = True) -> str:
     """
     Be the pulse of this profile until a signal ends it; the signal's name.
 
     INT, TERM and HUP each stop it: what a beat has running is ended (TERM, then KILL), and a
-    move that was cut off is reported by the next beat. Raises `AlreadyRuns`.
+    move that was cut off is reported by the next beat. `keeps_workers` is what it says of
+    itself: who started it ends them or not. Raises `AlreadyRuns`.
     """
     with lock.owned(parts.store.paths):
-        pulse = Pulse(parts, reload)
+        pulse = Pulse(parts, reload, keeps_workers=keeps_workers)
         loop = asyncio.get_running_loop()
         got: list[str] = []
 

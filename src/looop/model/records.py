@@ -291,7 +291,10 @@ class SensorStamp(Struct, frozen=True, kw_only=True):
 
 
 class PulseNote(Struct, frozen=True, kw_only=True):
-    """What the running pulse says of itself: who it is, its last beat, and the next one."""
+    """
+    What the running pulse says of itself: who it is, its last beat, and the next one, and
+    whether workers outlive it.
+    """
 
     owner: Identity
     started: float
@@ -300,6 +303,7 @@ class PulseNote(Struct, frozen=True, kw_only=True):
     beat_said: str
     next_at: float
     next_why: str
+    keeps_workers: bool = True
 
 
 class Done(Struct, frozen=True, kw_only=True):

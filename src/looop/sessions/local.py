@@ -277,8 +277,11 @@ class LocalFleet:
         from looop.sessions import transcript
 
         reach = self._reach(session)
-        reach.look()
-        return transcript.last_line(reach.directory)
+        line = transcript.last_line(reach.directory)
+        if not line:
+            # Nothing was said, or there is nobody to say it.
+            reach.look()
+        return line
 
     def screen_lines(self, session: str) -> builtins.list[str]:
         return self._reach(session).lines()
