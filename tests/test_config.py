@@ -28,13 +28,13 @@ GOOD: dict[str, list[tuple[Any, str, Any]]] = {
     "runner": [("claude", "claude", "claude"), ("my-cli.2", "my-cli.2", "my-cli.2")],
     "autonomy": [(word, word, word) for word in ("supervised", "guarded", "trusted")],
     "git": [(False, "off", False), (True, "YES", True), ("no", "0", False), ("on", "1", True)],
-    "max_daily_usd": [(2.5, "2.5", 2.5), (3, "3", 3.0), (0, "0", 0.0), ("1.5", "1.5", 1.5)],
 }
+USD = [(2.5, "2.5", 2.5), (3, "3", 3.0), (0, "0", 0.0), ("1.5", "1.5", 1.5)]
 DURATION = [(90, "90", 90.0), ("5m", "5m", 300.0), (1.5, "1.5", 1.5), ("1h30m", "1h30m", 5400.0)]
 SIZE = [(1000, "1000", 1000), ("64KiB", "64 kib", 65536), ("2MB", "2mb", 2_000_000)]
 COUNT = [(7, "7", 7), ("12", " 12 ", 12)]
 KINDS: dict[str, list[tuple[Any, str, Any]]] = {
-    "duration": DURATION, "size": SIZE, "count": COUNT
+    "duration": DURATION, "size": SIZE, "count": COUNT, "usd": USD
 }  # fmt: skip
 
 CASES = [
@@ -104,6 +104,7 @@ def test_the_known_names_of_the_original_program() -> None:
     assert {alias for _, alias in ALIASES} == {
         "LOOOP_TICK_TIMEOUT_SECS", "LOOOP_SHELL_TIMEOUT_SECS",
         "LOOOP_JOURNAL_MAX_BYTES", "LOOOP_EVENTS_MAX_BYTES",
+        "LOOOP_WORKER_STUCK_SECS", "LOOOP_VERIFY_TIMEOUT_SECS",
     }  # fmt: skip
 
 
@@ -352,7 +353,8 @@ def test_the_form_with_named_runners_is_read(path: Path) -> None:
         "codex": RunnerSpec(tick="codex exec"),
     }
     assert found.source == source
-    assert set(found.kept) == {"session_ttl", "notification"}
+    assert set(found.kept) == {"notification"}
+    assert found.session_ttl == 1000.0
 
 
 @pytest.mark.parametrize(

@@ -225,16 +225,6 @@ def test_a_process_of_an_earlier_generation_cannot_speak_for_its_successor(crew:
 # -- the embedded worker ---------------------------------------------------------------------
 
 
-def test_a_brief_that_the_embedded_worker_cannot_do_is_said_in_its_terminal(crew: Crew) -> None:
-    crew.ok("start-session", "w", "just words")
-
-    assert crew("wait", "w").code == 1
-
-    why = "the brief has no ```sh block, which is all that this worker can do"
-    assert crew.ok("log", "w").out == f"looop: {why}\n"
-    assert (crew.row("w")["outcome"], crew.row("w")["summary"]) == ("failed", why)
-
-
 def test_a_block_that_fails_says_where(crew: Crew) -> None:
     crew.worker("echo before\nfalse\necho after")
 

@@ -10,6 +10,7 @@ from looop.control.views import SessionView
 from looop.kit.text import width
 from looop.sessions.records import Session
 from tests.cli.session import Crew
+from tests.support.crew import block
 from tests.support.program import LOOOP, looop
 
 LONG = "a-name-of-64-characters-" + "x" * 40
@@ -115,12 +116,12 @@ def test_a_worker_gets_its_brief_and_what_else_it_was_given(crew: Crew) -> None:
 
 @pytest.mark.parametrize("between", [True, False])
 def test_options_may_stand_before_a_brief(crew: Crew, between: bool) -> None:
-    brief = ["no", "block", "here"]
+    brief = ["as", "follows", block("true")]
     options = ["--goal", "setup", "--json"]
     words = [*options, "w", *brief] if not between else ["w", *options, *brief]
 
     assert crew.ok("start-session", *words).json["id"] == "w"
-    assert (crew.data / "prompts" / "w.md").read_text().endswith("no block here\n")
+    assert (crew.data / "prompts" / "w.md").read_text().endswith(f"as follows {block('true')}")
 
 
 def test_json_tells_the_whole_session(crew: Crew) -> None:
@@ -151,7 +152,7 @@ def test_a_start_that_is_captured_returns_at_once(crew: Crew) -> None:
     ("words", "code", "said"),
     [
         (("one", "--command", "cat"), 1, "session one is alive"),
-        (("one", "a brief"), 1, "one runs already; steer it, kill it, or choose another id"),
+        (("one", block("true")), 1, "one runs already; steer it, kill it, or choose another id"),
         (("pulse", "--command", "cat"), 1, "`pulse` is the loop itself; `looop up` starts it"),
         (("pulse", "a brief"), 1, "pulse"),
         (("x/y", "--command", "cat"), 2, "'x/y' cannot name a session: use letters, digits"),
@@ -162,7 +163,8 @@ def test_a_start_that_is_captured_returns_at_once(crew: Crew) -> None:
         (("two", "--command", "cat", "--size", "big"), 2, "'big' is not a size: write COLUMNSx"),
         (("two", "--command", "cat", "--size", "0x0"), 2, "0x0 is no size: use 2 to 1000 columns"),
         (("two", "brief", "--runner", "nobody"), 1, "runner 'nobody' has no worker command: set"),
-        (("two", "brief", "--workspace", "there"), 1, "there"),
+        (("two", block("true"), "--workspace", "there"), 1, "there"),
+        (("two", "just words"), 1, "the brief has no ```sh block, which is all that this worker"),
         (("two", "brief", "--no-such"), 2, "unrecognized arguments: --no-such"),
         ((), 2, "the following arguments are required: id"),
     ],

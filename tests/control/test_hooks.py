@@ -222,9 +222,19 @@ def test_what_it_would_do_is_shown_clean(profile: BareProfile) -> None:
 
 
 def test_an_agent_that_ends_its_hook_was_answered_in_its_terminal(profile: BareProfile) -> None:
+    program(profile, "w", "read x", generation="g1")
+
     assert heard(profile, PERMISSION, Human(nothing, lambda: True)) is None
 
     assert profile.store.asks.open() == []
+
+
+def test_the_ask_of_a_worker_that_has_ended_is_left_to_the_next_beat(
+    profile: BareProfile,
+) -> None:
+    assert heard(profile, PERMISSION, Human(nothing, lambda: True)) is None
+
+    assert [ask.state for ask in profile.store.asks.open()] == ["pending"]
 
 
 def test_an_agent_that_says_that_it_goes_on_was_answered_in_its_terminal(

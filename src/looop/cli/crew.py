@@ -208,16 +208,16 @@ def _prune(args: argparse.Namespace) -> int:
 
 def _up(args: argparse.Namespace) -> int:
     # What is wanted is a loop that runs; one that does already is as good.
-    words = "the loop runs"
+    words, look = "the loop runs", "`looop watch pulse` shows it"
     try:
         pid = app.up(os.environ)
     except AlreadyRuns:
-        words = "the loop runs already"
+        words, look = "the loop runs already", "`looop status` shows it"
         pid = app.open_control().status().pulse.pid
     if args.json:
         output.json({"pid": pid, "session": "pulse"})
     else:
-        print(f"{words} (pid {pid}); `looop watch pulse` shows it, `looop down` ends it")
+        print(f"{words} (pid {pid}); {look}, `looop down` ends it")
     return 0
 
 

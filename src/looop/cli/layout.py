@@ -72,6 +72,7 @@ def table(
         max([text.width(head), *(text.width(row[i]) for row in cells)])
         for i, head in enumerate(heads[:-1])
     ]
+    last = min(last, max([text.width(heads[-1]), *(text.width(row[-1]) for row in cells)]))
     room = style.columns - 2 * len(widths)
     everything = range(len(widths))
     # The first column names the row: long words of others are cut before it, short ones after.

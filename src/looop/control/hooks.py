@@ -52,9 +52,9 @@ def heard(
     if state.permission is not None and state.permission.own:
         return agent.permission_answer(True, "a verb of looop for its own worker")
     _note(store, record, state, now)
-    if state.state in _NEWS:
-        store.ring()
     if state.permission is None:
+        if state.state in _NEWS:
+            store.ring()
         return None
     dialog = _Dialog(store, fleet, record, now)
     answered = _permission(store, record, state, now, dialog, wait or _Pause().wait)
@@ -110,13 +110,23 @@ class _Dialog:
         self._looks = 0
         self._seen = False
 
+    def alive(self) -> bool:
+        """Whether the worker still is; what cannot be told counts as ended."""
+        try:
+            found = self._fleet.find(self._record.id)
+            record = self._store.workers.get(self._record.id)
+        except LooopError:
+            return False
+        killed = record is not None and record.killed is not None
+        return found is not None and found.alive and not killed
+
     def over(self) -> bool:
         """Whether the agent has gone on without us; what cannot be told is waited for."""
         note = self._store.workers.note(self._record.id)
         if note is not None and note.at > self._since and note.state != "asking":
             return True
         self._looks += 1
-        if self._looks % _DRAW_EVERY:
+        if self._looks % _DRAW_EVERY != 1:
             return False
         try:
             rows = self._fleet.screen_lines(self._record.id)
@@ -155,6 +165,7 @@ def _permission(
     store.events.add(
         now, "asked", ask=ask.id, kind=ask.kind, severity=ask.severity, prompt=ask.prompt
     )
+    store.ring()
     while True:
         try:
             found = store.asks.get(ask.id)
@@ -167,6 +178,9 @@ def _permission(
             if found.state == "answered":
                 store.asks.close(found, "delivered")
             return found.answer
-        if wait(_LOOK_S) or dialog.over():
-            store.asks.close(found, "answered in the terminal")
+        stopped = wait(_LOOK_S)
+        if stopped or dialog.over():
+            # Of a worker that has ended, the next beat says so.
+            if not stopped or dialog.alive():
+                store.asks.close(found, "answered in the terminal")
             return None

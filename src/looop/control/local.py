@@ -376,6 +376,7 @@ class LocalControl:
         if not command.strip():
             raise Usage("run needs a command")
         outcome, shell = hand.perform(self._parts(), actions.RunShell(cmd=command), "")
+        self._store.ring()
         if shell is None or (not outcome.ok and shell.code == 0):
             raise Refused(outcome.summary)
         return shell.code, shell.output
@@ -388,4 +389,5 @@ class LocalControl:
         words = f"human · undid {commit}: {message}"
         self._store.journal.add(Journal.line(now, words))
         self._store.events.add(now, "steered", action="undo", summary=words, run="")
+        self._store.ring()
         return message

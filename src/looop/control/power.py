@@ -50,7 +50,7 @@ def up(parts: Parts, wait: Callable[[float], None]) -> int:
     found = fleet.find(PULSE)
     if found is not None and not found.alive:
         fleet.remove(PULSE)
-    session = fleet.start(
+    fleet.start(
         Spec(
             id=PULSE,
             argv=(sys.executable, "-m", "looop", "--keep-workers"),
@@ -68,7 +68,8 @@ def up(parts: Parts, wait: Callable[[float], None]) -> int:
                 f"the pulse did not come up: {fleet.last_line(PULSE) or 'it said nothing'}"
             )
         note = lock.note(paths)
-        if lock.held(paths) and note is not None and note.started >= session.started_at - 1:
+        # What an earlier pulse said of itself may still be there.
+        if lock.held(paths) and note is not None and identity.alive(note.owner):
             return note.owner.pid
         wait(_LOOK_S)
         waited += _LOOK_S

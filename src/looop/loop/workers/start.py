@@ -11,19 +11,26 @@ from msgspec import Struct
 
 from looop import __version__
 from looop.config import PROMPT_PLACEHOLDER, RunnerSpec
-from looop.errors import LooopError, Refused, Usage
+from looop.errors import LooopError, NotFound, Refused, Usage
 from looop.kit import files, names, tool, worktree
 from looop.loop.crew import PULSE
 from looop.loop.decide import template
 from looop.loop.parts import Parts
-from looop.loop.workers import agents, contract, retention, spending, surroundings, verify
+from looop.loop.workers import (
+    agents,
+    contract,
+    embedded,
+    retention,
+    spending,
+    surroundings,
+    verify,
+)
 from looop.loop.workers.agents import Agent, Brief
 from looop.model.records import Worker
 from looop.sessions.records import Session, Spec
 
 __all__ = ["PULSE", "Order", "restart", "start"]
 
-RULES = "rules"
 _ID, _GENERATION = "LOOOP_SESSION_ID", "LOOOP_GENERATION"
 _PLACEHOLDER = re.compile(r"\{\{[A-Za-z_]+\}\}")
 
@@ -100,7 +107,8 @@ def _command(parts: Parts, order: Order, runner: str, spec: RunnerSpec, agent: A
         return _with_placeholder(given, "--command (`command` of the move)")
     if spec.worker:
         return _with_placeholder(spec.worker, f"`worker` of [runners.{runner}] (`looop init`)")
-    if runner == RULES:
+    if runner == embedded.RUNNER:
+        _has_script(order.prompt)
         return f'"$LOOOP_BIN" shell-worker {PROMPT_PLACEHOLDER}'
     if not agent.program:
         raise Refused(
@@ -112,6 +120,13 @@ def _command(parts: Parts, order: Order, runner: str, spec: RunnerSpec, agent: A
             f"runner {runner!r} needs the program {agent.program!r}, which is not on PATH"
         )
     return ""
+
+
+def _has_script(brief: str) -> None:
+    try:
+        embedded.block(contract.HEADING + brief)
+    except NotFound as error:
+        raise Refused(str(error)) from error
 
 
 def _with_placeholder(command: str, where: str) -> str:
@@ -273,7 +288,11 @@ def _free_place(parts: Parts, worker: str) -> Path:
 
 def _worker_env(parts: Parts, spec: RunnerSpec) -> dict[str, str]:
     """The environment of a worker: ours, without what belongs to ourselves, and its runner's."""
-    return surroundings.handed_on(parts.env, parts.store.paths) | spec.env
+    paths = parts.store.paths
+    env = surroundings.handed_on(parts.env, paths)
+    # The profile is a repository too, and a worker that stands in no other must not find it.
+    above = [str(paths.work), *filter(None, [env.get("GIT_CEILING_DIRECTORIES", "")])]
+    return env | {"GIT_CEILING_DIRECTORIES": ":".join(above)} | spec.env
 
 
 def _brief(parts: Parts, spec: RunnerSpec, record: Worker) -> Brief:
