@@ -26,12 +26,20 @@ from looop import errors
 from looop.cli.main import parser_of
 from looop.cli.render import toml_value
 from looop.cli.table import GROUPS, VERBS
-from looop.config import SETTINGS, Config, CostSpec, RetrySpec, RunnerSpec
+from looop.config import Config, CostSpec, RetrySpec, RunnerSpec
+from looop.control.power import Down
+from looop.control.views import SessionView, WorkspaceView
+from looop.loop.admit import rules as admission
+from looop.loop.decide import reflexes
 from looop.loop.decide.presets import PRESETS
 from looop.model import records
 from looop.model.actions import ACTIONS
 from looop.model.events import EVENTS
 from looop.paths import Paths
+from looop.sessions import keys
+from looop.sessions import records as session_records
+from looop.sessions.port import Match, Sent
+from looop.settings import SETTINGS, accepted
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -137,7 +145,51 @@ VERB_NOTES = {
     "It watches the git checkout that it is started in, or makes a small one.",
     "asks": "Asks that could not be read are named on stderr; the others are still shown.",
     "events": "With `--json` it prints one object a line.",
-    "cost": "Workers do not exist yet, so every row is a decision.",
+    "cost": "`cost record USD` is for a worker whose runner has no transcript that looop reads; for "
+    "others it says so on stderr and writes nothing.",
+    "up": "Succeeds once the loop holds the profile; refused while one does.\n"
+    "The loop is the session `pulse`: `looop watch pulse` and `looop log pulse` show it.",
+    "down": "The loop goes first, so that it starts nothing anew, then every worker and program.\n"
+    "Exits with 1 when something is still alive, and names it.",
+    "service": "A systemd user unit, or a launchd agent on macOS; the service runs "
+    "`looop --keep-workers`.\n"
+    "`status` exits with 1 when the service is not installed or not active.",
+    "ls": "The first row is the loop itself.\n"
+    "Without `--all` a session that has ended is shown until a decision has been told of its end.\n"
+    "A star after the health says that it was told from the screen or the output alone, not by "
+    "the agent.",
+    "start-session": "The brief is the words of the call, or stdin for none or `-`.\n"
+    "With `--command` and no brief, any program is supervised as it is: no contract, no record, "
+    "in the directory of the call.\n"
+    "With both, the command is the worker's, and must contain `{{prompt_file}}`.",
+    "attach": "Exits with the code of the program when it ends, else with 0.\n"
+    "Refused for the loop itself, and without a terminal.",
+    "watch": "On a terminal it shows the screen and types nothing; Ctrl-C leaves.\n"
+    "Otherwise it is `looop log -f`.",
+    "log": "`--json` gives `text`, `offset` (give it to `--since` for what comes after) and `done`.",
+    "shot": "The screen of a session that has ended is shown as it was, at its last size.",
+    "send": "Refused while a dialog of the agent waits, unless `--force` is given.\nA text that begins with a dash stands after `--`.\n"
+    "Exits with 1 when the program was seen not to take it.",
+    "key": "See [named keys](#named-keys).",
+    "expect": "Exits with 0 for a match, 124 out of time, 1 when the session ended first.",
+    "wait": "Exits with the code of the program (128 and the number of a signal), 130 when it was "
+    "killed, 137 when its supervisor died, 124 out of time.\n"
+    "A worker that said how it ended: 0 for `done`, 1 for `blocked` or `failed`.",
+    "wait-idle": "Exits with 0 once it is quiet or has ended, 124 out of time.",
+    "restart": "A session that was killed is never restarted; start it anew.",
+    "kill": "A worker that kills itself has said that it is done.\n"
+    "A worker that was waiting for an answer is named on stderr.\n"
+    "Exits with 1 when something of it is still alive.",
+    "prune": "A worker is kept until its end was seen, its check was run, and a decision was told "
+    "of it.\nReports and work of value are never removed.",
+    "claim": "Prints `claimed NAME` on a new claim, and nothing when the session has it already.\n"
+    "Exits with 1 while a living session holds it, which is named.\n"
+    "A claim of a session that has ended is taken over.",
+    "unclaim": "Giving back what is free is no error.",
+    "done": "The first word about an end stands; it is printed.",
+    "hook": "looop puts this into the settings of the agents that it starts.\n"
+    "It never fails: an agent must not stumble over it.",
+    "shell-worker": "The worker of the runner `rules`.",
     "doctor": "Exits with 1 when any line says `fail`.",
     "answer": "The first answer wins; a second one is refused.",
     "sensor": "`sensor run` exits with 1 when the reading is a failure.",
@@ -177,6 +229,7 @@ def usage(parser: argparse.ArgumentParser) -> str:
             {
                 "?": f"[{value}]",
                 "*": f"[{value} ...]",
+                "+": f"{value} ...",
                 argparse.REMAINDER: f"{value} ...",
             }.get(str(action.nargs), value)
         )
@@ -256,6 +309,38 @@ def verb_part(verb: str) -> str:
     return "\n\n".join(part for part in out if part)
 
 
+# Verb -> what its JSON is: fields of a record, or their names.
+JSON_OF: dict[str, type[Struct] | tuple[str, ...]] = {
+    "ls (a list)": SessionView,
+    "ls ID": ("session", "worker"),
+    "ls --workspaces (a list)": WorkspaceView,
+    "ls --claims (a list)": records.Claim,
+    "start-session, restart": session_records.Session,
+    "kill": session_records.Killed,
+    "prune": ("removed", "kept"),
+    "log": ("text", "offset", "done"),
+    "send": Sent,
+    "key": ("offset",),
+    "expect": Match,
+    "wait, wait-idle": session_records.Ending,
+    "resize": ("columns", "rows"),
+    "detach": ("detached",),
+    "claim, unclaim": ("claim", "how"),
+    "done": ("session", "outcome"),
+    "up": ("pid", "session"),
+    "down": Down,
+    "service": ("ok", "lines"),
+}
+
+
+def json_rows() -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for verb, kind in JSON_OF.items():
+        names = kind if isinstance(kind, tuple) else kind.__struct_fields__
+        rows.append((verb, ", ".join(code(name) for name in names)))
+    return rows
+
+
 def cli() -> str:
     incomplete("verb notes", (), set(VERB_NOTES) - set(VERBS))
     out = [
@@ -263,10 +348,13 @@ def cli() -> str:
         "`--json`, where a verb has it, prints the result as JSON.\n"
         "Diagnostics go to stderr, one line each; stdout is for results.\n"
         "Colour is used on a terminal only; see [environment](environment.md).",
+        "Options may stand anywhere; what follows `--` is none.\n"
+        "A session is named by its id; the verbs that only look take `pulse`, the detached loop, "
+        "too.\nA duration is written as in [settings](config.md); 0, `none` or `off` is no limit.",
         "## The bare command",
-        "```text\nusage: looop [--json]\n```",
+        "```text\nusage: looop [--json] [--keep-workers]\n```",
         "Is the pulse in the foreground: it takes the profile's lock and beats until INT, TERM or "
-        "HUP.\nWith `--json` (or `LOOOP_LOG_FORMAT=json`) every event is one JSON object on a "
+        "HUP.\nIts workers end with it, unless `--keep-workers` is given.\nWith `--json` (or `LOOOP_LOG_FORMAT=json`) every event is one JSON object on a "
         "line.\n`looop --version` and `looop -V` print the version, `looop --help` and `looop -h` "
         "the manual.",
     ]
@@ -274,6 +362,14 @@ def cli() -> str:
         out.append(f"## {title}")
         out += [verb_part(name) for name, verb in VERBS.items() if verb.group == group]
     out += [
+        "## Named keys",
+        "For `looop key` and the action `send_key`. Upper and lower case are the same.",
+        ", ".join(code(name) for name in keys.names() if not name.startswith("C-")) + ".",
+        "A single character is itself.\n"
+        "`S-`, `M-` and `C-` before either are Shift, Alt and Ctrl, as in `S-Tab`, `M-x`, `C-c`, `C-Up`.",
+        "## JSON of sessions",
+        "What `--json` gives; what is not known is `null` or empty.",
+        table(("verb", "fields"), json_rows()),
         "## Exit codes",
         table(
             ("code", "meaning"),
@@ -281,9 +377,11 @@ def cli() -> str:
                 ("0", "done"),
                 ("1", "refused, failed, or could not look; see [errors](errors.md)"),
                 ("2", "the words of the call or of a configuration file are wrong"),
-                ("130", "ended by Ctrl-C"),
+                ("124", "`expect`, `wait` or `wait-idle` ran out of time"),
+                ("130", "ended by Ctrl-C; of `wait`: the session was killed"),
+                ("137", "of `wait`: the session's supervisor died"),
                 ("141", "the reader of stdout has gone"),
-                ("any", "`looop run` exits with the code of its command"),
+                ("any", "`run`, `wait` and `attach` exit with the code of their program"),
             ),
         ),
     ]
@@ -296,7 +394,8 @@ SPEC_DOCS: dict[type[Struct], dict[str, str]] = {
     RunnerSpec: {
         "tick": "The shell command that decides; `{{prompt_file}}` in it becomes the quoted path of "
         "the prompt, and without it the prompt comes on stdin.",
-        "worker": "Read and checked (it must contain `{{prompt_file}}`); nothing uses it yet.",
+        "worker": "The shell command of a worker; `{{prompt_file}}` in it becomes the quoted path of "
+        "its contract and brief. Without it, a preset starts its agent CLI in its own way.",
         "resume": "Read; nothing uses it yet.",
         "model": "Handed to a preset's CLI, and used to price tokens of a CLI that names no model.",
         "env": "Variables added to the environment of this runner only.",
@@ -330,14 +429,14 @@ def setting_part(key: str) -> str:
     default = toml_value(getattr(Config(), key), setting)
     if key == "busy_interval":
         default = "the same as `interval`"
-    accepted = configs.accepted(setting)
+    values = accepted(setting)
     variables = ", ".join(code(v) for v in (f"LOOOP_{key.upper()}", *setting.aliases))
     return "\n\n".join(
         (
             f"### {key}",
             sentences(setting.doc) + (f"\n{FLOORS[key]}" if key in FLOORS else ""),
             f"- default: {default if '`' in default else code(default)}\n"
-            f"- accepts: {accepted}\n"
+            f"- accepts: {values}\n"
             f"- environment: {variables}",
         )
     )
@@ -432,6 +531,49 @@ def action_part(tag: str) -> str:
     return f"## {tag}\n\n{prose(kind.__doc__)}\nIts word in output is `{word}`.\n\n{fields}"
 
 
+# Name in an expression -> (what it holds, whether reflexes see it).
+SEEN: dict[str, tuple[str, bool]] = {
+    "sensors": ("by name: `signal`, `detail`, `ok`, `trust`", True),
+    "sessions": (
+        "by id, signal and detail in one: `generation`, `health`, `state`, `outcome`, "
+        "`killed_by`, `verify`; `age_s`, `still_s`, `runner`, `goal`, `branch`, `summary`, "
+        "`last_line`, `health_detail`, `until_s`, `verify_output`, `killed_why`, each where it is "
+        "known",
+        True,
+    ),
+    "claims": ("by name: who holds it", True),
+    "asks": ("`pending` and `answered`: lists of ids", True),
+    "goals": ("by id: `title`, `age_s` since it was served, `priority`, `every`", True),
+    "schedules": ("by name: its state", True),
+    "budget": ("`state`, `unmetered_runs`, and with a limit `spent_usd`, `max_daily_usd`", True),
+    "changed": ("list of the items that changed since the last decision", True),
+    "now": ("seconds since 1970", True),
+    "action": (
+        "the move: `action` and every field of every action, empty where it has none",
+        False,
+    ),
+    "origin": (type_of(records.Origin), False),
+    "goal": ("which goal the move serves, or empty", False),
+    "taint": ("the least trusted reading that it rests on", False),
+    "autonomy": ("the setting", False),
+    "shell": (
+        "all shell of the move: `understood`, `read_only`, `catastrophic`, `programs`, `why`",
+        False,
+    ),
+}
+
+
+def seen() -> str:
+    incomplete("variables of admission", admission.VARIABLES, SEEN)
+    both = {name for name, (_, reflexes_too) in SEEN.items() if reflexes_too}
+    incomplete("variables of reflexes", reflexes.VARIABLES, both)
+    rows = [
+        (code(name), what, "both" if name in both else "`admission.toml`")
+        for name, (what, _) in SEEN.items()
+    ]
+    return table(("variable", "what it holds", "in"), rows)
+
+
 def actions() -> str:
     return page(
         "Actions",
@@ -446,6 +588,10 @@ def actions() -> str:
         "These ride along with every action, and all may be left out:",
         table(("field", "type", "meaning"), RIDERS),
         *(action_part(tag) for tag in ACTIONS),
+        "## What rules see",
+        "Expressions in `reflexes.toml` and `admission.toml` have these variables.\n"
+        "A move by a human's own hand is judged with an empty world.",
+        seen(),
     )
 
 
@@ -488,8 +634,12 @@ FILES: dict[str, tuple[str, str]] = {
     "asks": ("open asks, one `ID.json` each (`Ask`)", "loop, `looop answer`"),
     "ask_archive": ("closed asks; the newest 500 to 1000 are kept", "loop"),
     "schedules": ("timers, one `NAME.json` each (`Schedule`)", "human, moves"),
-    "claims": ("made for workers, which do not exist yet; nothing reads it", "nobody"),
-    "reports": ("made for workers, which do not exist yet; never pruned", "nobody"),
+    "claims": ("leases, one `NAME.json` each (`Claim`)", "workers, `looop claim`"),
+    "reports": ("what workers deliver; never pruned", "workers"),
+    "sessions": ("one directory for each session, kept for `session_ttl`", "supervisors"),
+    "workers": ("one `ID.json` for each worker (`Worker`)", "loop, workers"),
+    "prompts": ("the contract and brief of each worker, `ID.md`", "loop, `looop start-session`"),
+    "work": ("where workers stand: a git worktree or a directory each", "loop, workers"),
     "playbook_history": ("previous PLAYBOOK bodies; `playbook_keep` of them", "loop"),
     "snapshots": ("the last reading of every sensor and probe, as JSON", "loop"),
     "runs": ("one directory for each run; `runs_keep` of them", "loop"),
@@ -497,9 +647,15 @@ FILES: dict[str, tuple[str, str]] = {
     "memory": ("what one beat leaves for the next; storing it commits the beat (`Memory`)", "loop"),
     "stamps": ("when each sensor last ran and how it went (`SensorStamp`)", "loop"),
     "seeded": ("the mark that the starter files were laid; they never are again", "init"),
+    "activity": ("what was seen of each living worker, by id (`Activity`)", "loop"),
+    "agents": ("what agent CLIs said of themselves, one `ID.json` each (`AgentNote`)", "hooks"),
+    "zygote": ("where the process listens that forks supervisors for a running loop", "pulse"),
+    "service_errors": ("stderr of the service at boot, where nothing else keeps it", "service"),
     "pulse_note": ("what the pulse says of itself, for `looop status` (`PulseNote`)", "pulse"),
     "secret": ("random; makes the markers of policy blocks in prompts", "loop"),
     "locks": ("locks; the files in it are never removed", "loop"),
+    "bell": ("a pipe: whoever has news for a resting loop writes to it", "pulse"),
+    "workers_lock": ("held while a worker is started or restarted", "loop, `looop start-session`"),
     "pulse_lock": ("held with `flock` by the process that beats", "pulse, `looop tick`"),
 }
 # Patterns that stand below one of those.
@@ -515,14 +671,47 @@ BELOW = (
     ("runs/RUN/output.log", "the same, rendered; up to 8 MiB"),
     ("runs/RUN/answer.json", "the text of the answer that was used"),
     ("runs/RUN/.decision.json", "the answer, when the runner wrote a file"),
+    ("sessions/ID/lock", "held with `flock` by its supervisor for as long as it lives"),
+    ("sessions/ID/meta.json", "what the session is; environment variables by name only (`Meta`)"),
+    ("sessions/ID/status.json", "how far its command got (`Status`)"),
+    ("sessions/ID/output.OFFSET.log", "raw output; segments of 64 MiB, the newest 16 are kept"),
+    ("sessions/ID/log.jsonl", "rows of `at`, `offset`, `event`: sizes, visits, gaps, the end"),
+    ("sessions/ID/control.sock", "where its supervisor listens"),
+    ("sessions/ID/input.lock", "held by whoever types"),
+    ("prompts/ID.d/", "what its agent CLI was given besides: settings, hooks"),
     (".git/, .gitignore", "the history of policy files, when the profile keeps one"),
     (".state/memory.corrupt-TIME.json", "a memory that made no sense, put aside"),
     ("FILE.refused-TIME", "what a command tried to put into a protected file"),
     ("journal.md.1, events.jsonl.1, cost.jsonl.1", "the previous generation of a log"),
     (".dirlock", "the writers' lock of a directory"),
 )
-KEPT = ("Ask", "Answer", "Schedule", "Spend", "SensorStamp", "PulseNote")
-INNER = ("Memory", "BeatRecord", "Verdict", "Outcome", "Shell", "Failure", "Notice")
+KEPT = (
+    "Ask",
+    "Answer",
+    "Schedule",
+    "Spend",
+    "Claim",
+    "Worker",
+    "Done",
+    "Tombstone",
+    "Ended",
+    "Checked",
+    "SensorStamp",
+    "PulseNote",
+)
+INNER = (
+    "Meta",
+    "Status",
+    "AgentNote",
+    "Activity",
+    "Memory",
+    "BeatRecord",
+    "Verdict",
+    "Outcome",
+    "Shell",
+    "Failure",
+    "Notice",
+)
 
 
 def path_rows() -> list[tuple[str, str, str]]:
@@ -540,7 +729,7 @@ def path_rows() -> list[tuple[str, str, str]]:
 
 
 def record_part(name: str) -> str:
-    kind: type[Struct] = getattr(records, name)
+    kind: type[Struct] = getattr(records, name, None) or getattr(session_records, name)
     fields = table(("field", "type", "default"), field_rows(kind))
     return f"### {name}\n\n{prose(kind.__doc__)}\n\n{fields}"
 
@@ -590,9 +779,15 @@ def environment() -> str:
             ("`LOOOP_CONFIG`", "all", "the settings file, absolute"),
             ("`LOOOP_CLAIMS_DIR`, `LOOOP_REPORTS_DIR`", "all", "directories of the profile"),
             ("`LOOOP_COST_LEDGER`", "all", "the file `cost.jsonl`"),
-            ("`LOOOP_MARK`", "all", "finds what a child leaves running, so that it can be ended"),
+            (
+                "`LOOOP_MARK`",
+                "all but sessions",
+                "finds what a child leaves running, so that it can be ended",
+            ),
             ("`LOOOP_SENSOR`", "sensors", "the name of the sensor"),
-            ("`LOOOP_RUN_ID`", "runners, `run_shell`", "the run, as an idempotency key"),
+            ("`LOOOP_RUN_ID`", "runners, `run_shell`, workers", "the run, as an idempotency key"),
+            ("`LOOOP_SESSION_ID`", "sessions", "which session this is"),
+            ("`LOOOP_GENERATION`", "sessions", "which start of it; a restart is a new one"),
             ("`LOOOP_DECISION_FILE`", "runners", "where an answer may be written"),
         ),
     )
@@ -625,7 +820,8 @@ def environment() -> str:
             ),
         ),
         "## What children get",
-        "Sensors, runners and commands inherit the environment of the pulse, and these:",
+        "Sensors, runners, commands and sessions inherit the environment of whoever starts them, "
+        "and these:",
         children,
         "The presets set a few variables of their own CLIs, and `[runners.NAME] env` adds yours.",
     )

@@ -1,8 +1,8 @@
 """
 Turn coloured terminal text into an SVG picture that is readable on light and on dark pages.
 
-    FORCE_COLOR=1 COLUMNS=80 looop demo | python tools/screenshot.py \\
-        --from 'A command that deletes' --lines 53 > docs/images/demo.svg
+    FORCE_COLOR=1 COLUMNS=88 looop demo | python tools/screenshot.py \\
+        --from 'A command that deletes' --lines 41 > docs/images/demo.svg
 
 Only the colours that looop itself uses are known; everything else is shown plain.
 """

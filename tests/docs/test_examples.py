@@ -1,14 +1,20 @@
 """Examples in the pages mean something to the program that they are written for."""
 
+import contextlib
+import functools
+import itertools
 import json
 import re
+import shlex
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from looop import config
+from looop.cli.main import parser_of
 from looop.cli.table import VERBS
 from looop.loop.admit import rules as admission
 from looop.loop.decide import reflexes
@@ -47,6 +53,34 @@ def test_every_verb_in_a_shell_block_exists() -> None:
         for page, text in SHELL
         for word in re.findall(r"^\s*(?:\$ )?looop ([a-z][\w-]*)", text, flags=re.MULTILINE)
         if word not in VERBS
+    ]
+    assert wrong == []
+
+
+@functools.cache
+def usage(verb: str) -> str:
+    """The help of a verb, without that of its sub-verbs."""
+    return parser_of(verb).format_help()
+
+
+def options(text: str) -> Iterator[tuple[str, str]]:
+    """(verb, long option) of the commands of ours in a shell block; words of quotes are none."""
+    for line in text.replace("\\\n", " ").splitlines():
+        if not re.match(r"\s*(?:\$ )?looop [a-z]", line):
+            continue
+        lexer = shlex.shlex(line.lstrip(" $"), posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        with contextlib.suppress(ValueError):  # the first line of a text that goes on
+            words = list(itertools.takewhile(lambda word: word[:1] not in "|&;<>", lexer))
+            yield from ((words[1], word) for word in words if word.startswith("--"))
+
+
+def test_every_option_in_a_shell_block_exists() -> None:
+    wrong = [
+        f"{page.relative_to(ROOT)}: looop {verb} {option}"
+        for page, text in SHELL
+        for verb, option in options(text)
+        if option != "--" and option not in usage(verb)
     ]
     assert wrong == []
 
