@@ -19,6 +19,7 @@ from looop import config as configs
 from looop import paths as places
 from looop.kit.clock import Clock
 from looop.loop.parts import Listener, Parts
+from looop.sessions.local import LocalFleet
 from looop.state.store import Store
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "main",
     "median",
     "open_profile",
+    "process_cpu_s",
     "profile",
     "published",
     "sensor_script",
@@ -162,6 +164,12 @@ def child_cpu_ms(argv: Sequence[str], env: Mapping[str, str]) -> float:
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
+def process_cpu_s(pid: int) -> float:
+    """CPU seconds of all threads of a living process; the kernel counts them in nanoseconds."""
+    tasks = Path(f"/proc/{pid}/task")
+    return sum(int((t / "schedstat").read_text().split()[0]) for t in tasks.iterdir()) / 1e9
+
+
 def fsyncs(work: Callable[[], object]) -> int:
     """How often one call syncs something to the disk."""
     with mock.patch("os.fsync", wraps=os.fsync) as counted:
@@ -249,6 +257,7 @@ def open_profile(data: Path, clock: Clock | None = None, listener: Listener | No
     config = configs.load(place.config, env)
     store = Store(place, config)
     store.ensure()
+    fleet = LocalFleet(place.sessions, version="bench")
     if listener is None:
-        return Parts(store, config, env, clock=clock)
-    return Parts(store, config, env, clock=clock, listener=listener)
+        return Parts(store, config, env, fleet, clock=clock)
+    return Parts(store, config, env, fleet, clock=clock, listener=listener)

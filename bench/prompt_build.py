@@ -18,7 +18,9 @@ def measure(smoke: bool) -> Row:
         harness.write_sensors(data, 20)
         parts = harness.open_profile(data)
         memory = Memory()
-        seen = asyncio.run(look(parts.store, parts.config, memory, parts.env, parts.clock))
+        seen = asyncio.run(
+            look(parts.store, parts.fleet, parts.config, memory, parts.env, parts.clock)
+        )
         sight = stages.assemble(parts, seen, memory, forced=False)
 
         def build() -> str:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import harness
 from harness import Row
@@ -13,12 +12,6 @@ from looop.loop import lock
 
 WINDOW_S = 60.0
 SMOKE_WINDOW_S = 5.0
-
-
-def _cpu_s(pid: int) -> float:
-    """CPU of all threads of a process; the kernel counts it in nanoseconds."""
-    tasks = Path(f"/proc/{pid}/task")
-    return sum(int((t / "schedstat").read_text().split()[0]) for t in tasks.iterdir()) / 1e9
 
 
 def _beats(place: places.Paths, pid: int) -> int:
@@ -39,13 +32,13 @@ def _shared(pid: int, place: places.Paths, *, smoke: bool) -> tuple[float, float
     _wait_for_beat(place, pid, 1, 30)
     # What the beat still does after its note is part of the beat, not of the idling.
     time.sleep(0.5)
-    cpu, began = _cpu_s(pid), time.monotonic()
+    cpu, began = harness.process_cpu_s(pid), time.monotonic()
     if smoke:
         time.sleep(SMOKE_WINDOW_S)
     else:
         _wait_for_beat(place, pid, 2, WINDOW_S + 30)
         time.sleep(0.5)
-    return _cpu_s(pid) - cpu, time.monotonic() - began
+    return harness.process_cpu_s(pid) - cpu, time.monotonic() - began
 
 
 def measure(smoke: bool) -> Row:

@@ -24,7 +24,9 @@ def measure(smoke: bool) -> Row:
         names = "\n".join(str(path) for path in sorted((data / "sensors").iterdir()))
 
         def ours() -> None:
-            seen = asyncio.run(look(parts.store, parts.config, Memory(), parts.env, parts.clock))
+            seen = asyncio.run(
+                look(parts.store, parts.fleet, parts.config, Memory(), parts.env, parts.clock)
+            )
             assert len(seen.ran) == count, seen.ran
             assert not seen.failed, seen.failed
 
