@@ -66,5 +66,5 @@ def path(directory: str) -> str:
 
 def load(directory: str) -> Brief:
     """Raises `OSError` when there is none, `ValueError`, `KeyError` or `TypeError` for nonsense."""
-    with open(path(directory), "rb") as handle:
+    with open(path(directory), "rb", buffering=0) as handle:
         return Brief(json.loads(handle.read()))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import selectors
 import socket
 import time
 
 from looop.sessions.host import door, modes, wire
+from looop.sessions.host.poller import READ, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from looop.sessions.host.poller import Poller
     from looop.sessions.host.rawlog import RawLog
 
 __all__ = ["Client", "Clients"]
@@ -61,13 +62,13 @@ class Clients:
 
     def __init__(
         self,
-        selector: selectors.BaseSelector,
+        poller: Poller,
         log: RawLog,
         answer: Callable[[Client, dict[str, Any]], None],
         heard: Callable[[Client, bytes, bytes], None],
         left: Callable[[Client], None],
     ) -> None:
-        self._selector = selector
+        self._poller = poller
         self._log = log
         self._answer = answer
         self._heard = heard
@@ -108,11 +109,9 @@ class Clients:
         self._accepting = accepting
         if accepting:
             self._accept_at = 0.0
-            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        else:
-            self._selector.unregister(self._listener)
+        self._poller.watch(self._listener.fileno(), READ if accepting else 0, self._accept)
 
-    def _accept(self, _mask: int) -> None:
+    def _accept(self, _fd: int, _mask: int) -> None:
         self._let_in()
         if len(self._all) >= _MAX_CLIENTS:
             self._heed(accepting=False)
@@ -140,8 +139,7 @@ class Clients:
         fd = client.sock.fileno()
         if fd < 0:
             return
-        if client.mask:
-            self._selector.unregister(client.sock)
+        self._poller.forget(fd)
         del self._all[fd]
         client.sock.close()
         self._heed(accepting=True)
@@ -170,19 +168,14 @@ class Clients:
             if client.drop_at and now >= client.drop_at:
                 self.drop(client)
 
-    def _handler(self, client: Client) -> Callable[[int], None]:
-        def ready(mask: int) -> None:
-            self._ready(client, mask)
-
-        return ready
-
     # -- hearing -------------------------------------------------------------------------------
 
-    def _ready(self, client: Client, mask: int) -> None:
+    def _ready(self, fd: int, mask: int) -> None:
+        client = self._all[fd]
         try:
-            if mask & selectors.EVENT_READ and client.mask & selectors.EVENT_READ:
+            if mask & READ:
                 self._hear(client)
-            if mask & selectors.EVENT_WRITE:
+            if mask & WRITE:
                 self.flush(client)
         except Exception:  # noqa: BLE001 - nothing that one client does may end a session
             self.drop(client)
@@ -238,7 +231,7 @@ class Clients:
 
     # -- telling -------------------------------------------------------------------------------
 
-    def reply(self, client: Client, **fields: Any) -> None:
+    def reply(self, client: Client, fields: dict[str, Any]) -> None:
         """One answer, and the connection is over once it is out."""
         client.waits = None
         client.outbox += wire.encode({"v": wire.VERSION, "ok": True, **fields})
@@ -246,7 +239,7 @@ class Clients:
 
     def refuse(self, client: Client, error: str, *, refused: bool = False) -> None:
         """As `reply`, with a reason; `refused` if it was understood and is not to be had."""
-        self.reply(client, ok=False, error=error, refused=refused)
+        self.reply(client, {"ok": False, "error": error, "refused": refused})
 
     def attach(self, client: Client, since: int, live_from: int, **fields: Any) -> None:
         """Answer, and serve output from `since` on."""
@@ -321,17 +314,11 @@ class Clients:
         attached = client.frames is not None
         mask = 0
         if not client.closing and not (attached and self._throttled):
-            mask |= selectors.EVENT_READ
+            mask |= READ
         behind = attached and (client.offset < self._log.end or bool(self._ended))
         if client.outbox or behind:
-            mask |= selectors.EVENT_WRITE
+            mask |= WRITE
         if mask == client.mask:
             return
-        if not client.mask:
-            self._selector.register(client.sock, mask, self._handler(client))
-        elif not mask:
-            self._selector.unregister(client.sock)
-        else:
-            key = self._selector.get_key(client.sock)
-            self._selector.modify(client.sock, mask, key.data)
+        self._poller.watch(client.sock.fileno(), mask, self._ready)
         client.mask = mask

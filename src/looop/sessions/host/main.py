@@ -14,7 +14,7 @@ import sys
 # Behind the standard library, so that nothing beside the package can take its place.
 sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
-from looop.sessions.host.run import supervise
+from looop.sessions.host.run import detach, supervise
 from looop.sessions.host.zygote import serve
 
 
@@ -23,6 +23,7 @@ def main(argv: list[str]) -> None:
     if os.fork():
         os._exit(0)
     directory, ready, lock = argv[1], int(argv[2]), int(argv[3])
+    detach(ready, lock)
     if argv[4:5] == ["--zygote"]:
         serve(directory, ready, lock, version=argv[5], idle_s=float(argv[6]))
     else:

@@ -97,25 +97,24 @@ class Operations:
 
     def _status(self, client: Client, _message: dict[str, Any]) -> None:
         host = self._supervisor
-        host.clients.reply(
-            client,
-            id=host.brief.id,
-            generation=host.brief.generation,
-            running=host.generation.ending.status is None,
-            pid=host.generation.terminal.pid,
-            bytes=host.log.end,
-            log_start=host.generation.log_start,
-            columns=host.brief.columns,
-            rows=host.brief.rows,
-            quiet_s=time.monotonic() - host.quiet_since,
-            stalled=host.intake.stalled,
-            attached=len(host.clients.attached(interactive=True)),
-            watching=len(host.clients.attached(interactive=False)),
-            canonical=host.generation.terminal.canonical(),
-            waiting=host.generation.terminal.waiting,
-            cpu_s=tree.cpu_s(os.getpid()),
-            **host.scanner.modes.as_dict(),
-        )
+        fields = {
+            "id": host.brief.id,
+            "generation": host.brief.generation,
+            "running": host.generation.ending.status is None,
+            "pid": host.generation.terminal.pid,
+            "bytes": host.log.end,
+            "log_start": host.generation.log_start,
+            "columns": host.brief.columns,
+            "rows": host.brief.rows,
+            "quiet_s": time.monotonic() - host.quiet_since,
+            "stalled": host.intake.stalled,
+            "attached": len(host.clients.attached(interactive=True)),
+            "watching": len(host.clients.attached(interactive=False)),
+            "canonical": host.generation.terminal.canonical(),
+            "waiting": host.generation.terminal.waiting,
+            "cpu_s": tree.cpu_s(os.getpid()),
+        }
+        host.clients.reply(client, fields | host.scanner.modes.as_dict())
 
     def _type(self, client: Client, message: dict[str, Any]) -> None:
         host = self._supervisor
@@ -127,19 +126,19 @@ class Operations:
             error = f"more than {INPUT_CAP} bytes would wait for a program that does not read"
             host.clients.refuse(client, error, refused=True)
         else:
-            host.clients.reply(client, offset=offset)
+            host.clients.reply(client, {"offset": offset})
 
     def _resize(self, client: Client, message: dict[str, Any]) -> None:
         host = self._supervisor
         host.resize(int(message["columns"]), int(message["rows"]))
-        host.clients.reply(client, columns=host.brief.columns, rows=host.brief.rows)
+        host.clients.reply(client, {"columns": host.brief.columns, "rows": host.brief.rows})
 
     def _detach(self, client: Client, _message: dict[str, Any]) -> None:
         clients = self._supervisor.clients
         attached = clients.attached(interactive=True)
         for other in attached:
             clients.detach(other)
-        clients.reply(client, detached=len(attached))
+        clients.reply(client, {"detached": len(attached)})
 
     def _attach(self, client: Client, message: dict[str, Any]) -> None:
         host = self._supervisor
@@ -228,9 +227,9 @@ class Operations:
                 wait.what == "quiet" and now - host.quiet_since >= wait.settle_s
             )
             if came:
-                host.clients.reply(client, ended=False, bytes=host.log.end)
+                host.clients.reply(client, {"ended": False, "bytes": host.log.end})
             elif wait.deadline and now >= wait.deadline:
-                host.clients.reply(client, ended=False, timeout=True, bytes=host.log.end)
+                host.clients.reply(client, {"ended": False, "timeout": True, "bytes": host.log.end})
 
     def ended(self, ending: dict[str, Any]) -> None:
         """A generation is over: answer everyone who waited for anything of it."""
@@ -240,9 +239,9 @@ class Operations:
             if wait is None or wait.what == "restart":
                 continue
             if wait.what == "kill":
-                clients.reply(client, killed=ending["state"] == "killed", **ending)
+                clients.reply(client, {"killed": ending["state"] == "killed", **ending})
             else:
-                clients.reply(client, **ending)
+                clients.reply(client, ending)
 
     def restarted(self, error: str = "") -> None:
         """Answer whoever asked for another generation."""
@@ -254,4 +253,4 @@ class Operations:
             if error:
                 clients.refuse(client, error)
             else:
-                clients.reply(client, generation=self._supervisor.brief.generation)
+                clients.reply(client, {"generation": self._supervisor.brief.generation})

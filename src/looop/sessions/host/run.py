@@ -9,23 +9,32 @@ import signal
 from looop.sessions.host import brief, door, tree
 from looop.sessions.host.supervisor import Supervisor
 
-__all__ = ["detach", "supervise", "tell"]
+__all__ = ["detach", "separate", "supervise", "tell"]
 
 
 def detach(*kept: int) -> None:
     """
     Leave whoever started this process: its session, directory, files and signals.
 
-    Of all descriptors only `kept` stay open, and none of them reaches a command.
+    As to its descriptors, as `separate`.
     """
-    if os.getsid(0) != os.getpid():
-        os.setsid()
+    separate(*kept)
     os.chdir("/")
     os.umask(0o077)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def separate(*kept: int) -> None:
+    """
+    Leave the session that this process was forked in; all else it has from one that is detached.
+
+    Of all descriptors only `kept` stay open, and none of them reaches a command.
+    """
+    if os.getsid(0) != os.getpid():
+        os.setsid()
     last = 2
     for fd in sorted(kept):
         os.closerange(last + 1, fd)
@@ -46,12 +55,11 @@ def tell(ready: int, words: str) -> None:
 
 def supervise(directory: str, ready: int, lock: int) -> None:
     """
-    Be the supervisor of `directory` until its session is over.
+    Be the supervisor of `directory` until its session is over, in a process that is detached.
 
     `lock` is a descriptor that holds its lock; on `ready` it says `ok` once the command runs,
     or why it does not.
     """
-    detach(ready, lock)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         tree.become_subreaper()

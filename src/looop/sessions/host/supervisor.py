@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import time
 
@@ -15,9 +14,10 @@ from looop.sessions.host.generation import Generation, meta
 from looop.sessions.host.intake import Intake
 from looop.sessions.host.modes import Scanner
 from looop.sessions.host.operations import Operations
+from looop.sessions.host.poller import READ, WRITE, Poller
 from looop.sessions.host.rawlog import RawLog
 from looop.sessions.host.records import Journal, Records
-from looop.sessions.host.terminal import Terminal, spawn
+from looop.sessions.host.terminal import BATCH_BYTES, Terminal, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ __all__ = ["Supervisor"]
 
 # Attached clients are not heard while more of their input than this waits for the program.
 _THROTTLE_BYTES = 64 << 10
+# How many batches of output are kept before anyone else gets a turn: some milliseconds of them.
+_TURN = 16
 # Answers to a program that asks and never reads are not collected beyond this.
 _ANSWERS_BYTES = 64 << 10
 # A size that is dragged changes often; its record follows at this pace.
@@ -59,11 +61,11 @@ class Supervisor:
         self._records = Records(directory)
         self._journal = Journal(directory)
         self.intake = Intake(self.log, self._journal)
-        self._selector = selectors.DefaultSelector()
+        self._poller = Poller()
         operations = Operations(self)
         self._operations = operations
         self.clients = Clients(
-            self._selector, self.log, operations.answer, operations.heard, operations.left
+            self._poller, self.log, operations.answer, operations.heard, operations.left
         )
         self._mask = 0
         self._woken = -1
@@ -100,7 +102,7 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, self._on_child)
         signal.signal(signal.SIGTERM, self._on_stop)
         self._woken = heard
-        self._selector.register(heard, selectors.EVENT_READ, self._on_wake)
+        self._poller.watch(heard, READ, self._on_wake)
 
     def _on_child(self, _number: int, _frame: object) -> None:
         """Nothing here: the byte in the wake-up pipe is the message."""
@@ -152,8 +154,7 @@ class Supervisor:
     def run(self) -> None:
         """Until the command is over, its output kept, and everyone told."""
         while not self.over or any(self.clients):
-            for key, mask in self._selector.select(self._pause()):
-                key.data(mask)
+            self._poller.serve(self._pause())
             self._tick(time.monotonic())
 
     def _pause(self) -> float | None:
@@ -184,7 +185,8 @@ class Supervisor:
             self.kill(GRACE_S)
         if self.intake.retry_at and now >= self.intake.retry_at:
             stalled = self.intake.stalled
-            self._took(self.intake.retry(now), stalled=stalled)
+            self._took(self.intake.retry(now), now, stalled=stalled)
+            self.clients.output()
         if self._listen_at and now >= self._listen_at:
             self._listen_at = 0.0
             self._watch()
@@ -195,7 +197,7 @@ class Supervisor:
             self._gone_at = self._gone_at or now
             self._finish(now)
 
-    def _on_wake(self, _mask: int) -> None:
+    def _on_wake(self, _fd: int, _mask: int) -> None:
         """A signal came: collect whoever ended."""
         try:
             while os.read(self._woken, 512):
@@ -215,27 +217,29 @@ class Supervisor:
 
     # -- the terminal --------------------------------------------------------------------------
 
-    def _on_terminal(self, mask: int) -> None:
-        if mask & selectors.EVENT_WRITE:
+    def _on_terminal(self, _fd: int, mask: int) -> None:
+        if mask & WRITE:
             self.generation.terminal.feed()
-        if mask & selectors.EVENT_READ and not self.intake.stalled:
-            self._read()
+        if mask & READ and not self.intake.stalled:
+            for _ in range(_TURN):
+                if self._read() < BATCH_BYTES:
+                    break
+            self.clients.output()
         self._watch()
 
-    def _read(self) -> bool:
-        """Keep what the terminal has; whether there may be more of it now."""
+    def _read(self) -> int:
+        """Keep a batch of what the terminal has: its size, 0 if there is no more to be had now."""
         data, hushed = self.generation.terminal.read()
         now = time.monotonic()
         if data:
-            self._took(self.intake.take(data, now), stalled="")
+            self._took(self.intake.take(data, now), now, stalled="")
         if hushed:
             self._listen_at = now + _HUSHED_S
             self.generation.ending.hurry()
-        return bool(data) and not hushed and not self.intake.stalled
+        return 0 if hushed or self.intake.stalled else len(data)
 
-    def _took(self, data: bytes, *, stalled: str) -> None:
+    def _took(self, data: bytes, now: float, *, stalled: str) -> None:
         """What is done with output once it is in the log; b"" if it is not."""
-        now = time.monotonic()
         if self.intake.stalled != stalled:
             self._record(now)
             self._watch()
@@ -247,31 +251,24 @@ class Supervisor:
         if answers and not self.clients.attached(interactive=True):
             self.generation.terminal.queue(b"".join(answers), _ANSWERS_BYTES)
             self._watch()
-        self.clients.output()
 
     def _watch(self) -> None:
         """Wait for what is of interest of the terminal now."""
         mask = 0
         if self.generation.terminal.open:
             if not self.intake.stalled and not self._listen_at:
-                mask |= selectors.EVENT_READ
+                mask |= READ
             if self.generation.terminal.waiting and not self._listen_at:
-                mask |= selectors.EVENT_WRITE
+                mask |= WRITE
         self.clients.throttle(self.generation.terminal.waiting > _THROTTLE_BYTES)
         if mask == self._mask:
             return
-        if not self._mask:
-            self._selector.register(self.generation.terminal.fd, mask, self._on_terminal)
-        elif not mask:
-            self._selector.unregister(self.generation.terminal.fd)
-        else:
-            self._selector.modify(self.generation.terminal.fd, mask, self._on_terminal)
+        self._poller.watch(self.generation.terminal.fd, mask, self._on_terminal)
         self._mask = mask
 
     def _hang_up(self) -> None:
-        if self._mask:
-            self._selector.unregister(self.generation.terminal.fd)
-            self._mask = 0
+        self._poller.forget(self.generation.terminal.fd)
+        self._mask = 0
         self.generation.terminal.close()
 
     def type(self, data: bytes) -> bool:

@@ -12,14 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from looop.sessions.host.brief import Brief
 
-__all__ = ["INPUT_CAP", "Terminal", "spawn"]
+__all__ = ["BATCH_BYTES", "INPUT_CAP", "Terminal", "spawn"]
 
 # How much input may wait for a program that does not read.
 INPUT_CAP = 1 << 20
-# How much is read before anyone else gets a turn; a terminal gives about 4 KiB at a time, and a
-# larger buffer for each of them costs a fifth more processor time.
-BATCH_BYTES = 256 << 10
-_READ_BYTES = 8 << 10
+# How much is written to the log at once. A terminal gives about 4 KiB at a time; room for more is
+# time, and memory that each supervisor keeps.
+BATCH_BYTES = 16 << 10
+_READ_BYTES = 4 << 10
 _WRITE_BYTES = 4096
 _REPORT_BYTES = 4096
 # Erasing takes a whole character, not a byte of it. The same number on Linux and macOS; the
@@ -48,7 +48,11 @@ class Terminal:
         return len(self._waiting)
 
     def read(self) -> tuple[bytes, bool]:
-        """What there is now, up to a batch, and whether the last descriptor of it is closed."""
+        """
+        What there is now, and whether the last descriptor of it is closed.
+
+        Less than a batch is all that there is.
+        """
         chunks: list[bytes] = []
         total = 0
         while total < BATCH_BYTES:

@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 _MARKED = SUPERVISOR_MARK.encode() + b"=1"
+# More than any `stat`, and as much of an environment as has the mark in it, which comes first.
+_READ_BYTES = 4096
 
 _PR_SET_CHILD_SUBREAPER = 36
 # Positions in /proc/PID/stat after the name of the program.
@@ -50,7 +52,7 @@ def _read(pid: int, name: str) -> bytes:
     except OSError:
         return b""
     try:
-        return os.read(fd, 1 << 17)
+        return os.read(fd, _READ_BYTES)
     except OSError:
         return b""
     finally:
@@ -74,17 +76,20 @@ def _below(root: int) -> dict[int, list[bytes]]:
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return {}
-    stats = {pid: fields for pid in pids if (fields := _stat(pid))}
     children: dict[int, list[int]] = {}
-    for pid, fields in stats.items():
-        children.setdefault(int(fields[_PARENT]), []).append(pid)
+    for pid in pids:
+        if fields := _stat(pid):
+            children.setdefault(int(fields[_PARENT]), []).append(pid)
     found: dict[int, list[bytes]] = {}
     queue = [root]
     while queue:
         for pid in children.get(queue.pop(), []):
-            if _MARKED not in _read(pid, "environ").split(b"\0"):
-                found[pid] = stats[pid]
-                queue.append(pid)
+            if _MARKED in _read(pid, "environ").split(b"\0"):
+                continue
+            # Even if it is gone by now: what it had started is not.
+            queue.append(pid)
+            if fields := _stat(pid):
+                found[pid] = fields
     return found
 
 

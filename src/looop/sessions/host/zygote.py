@@ -8,7 +8,7 @@ import signal
 import socket
 
 from looop.sessions.host import door, wire
-from looop.sessions.host.run import detach, supervise, tell
+from looop.sessions.host.run import separate, supervise, tell
 
 __all__ = ["serve"]
 
@@ -22,11 +22,11 @@ def serve(directory: str, ready: int, lock: int, *, version: str, idle_s: float)
     """
     Fork a supervisor for each request on the socket in `directory`, until nobody asks any more.
 
+    The process must be detached, and what it forks has that from it.
     `lock` is a descriptor that holds the directory's lock. Each connection is told `version`
     first, so that a client of another one can go elsewhere. It may die at any time: supervisors
     are on their own from the moment of the fork.
     """
-    detach(ready, lock)
     # The kernel collects them; a supervisor undoes this for itself.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
@@ -67,6 +67,7 @@ def _hear(connection: socket.socket, version: str) -> bool:
     asked = message.get("op") == "start" and isinstance(directory, str) and len(descriptors) == 2
     if asked and os.fork() == 0:
         try:
+            separate(*descriptors)
             supervise(str(directory), *descriptors)
         finally:
             os._exit(0)
