@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from looop.sessions.local import LocalFleet
 
 from looop.config import Config
 from looop.loop.parts import Parts
 from looop.paths import Paths
+from looop.sessions.local import LocalFleet
 from looop.state.store import Store
 
 __all__ = ["NOW", "BareProfile", "SetClock"]

@@ -9,13 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-from looop.sessions.local import LocalFleet
-
 from looop import config as configs
 from looop.control.local import LocalControl
 from looop.loop.beat import beat
 from looop.loop.parts import Parts
 from looop.paths import Paths
+from looop.sessions.local import LocalFleet
 from looop.state.store import Store
 from tests.support.fakeclock import FakeClock
 

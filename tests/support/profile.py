@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from looop.sessions.local import LocalFleet
-
 from looop import config as configs
 from looop.control.local import LocalControl
 from looop.kit import files
@@ -18,6 +16,7 @@ from looop.loop.beat import End, beat
 from looop.loop.parts import Parts
 from looop.model.records import Ask, BeatRecord, Memory
 from looop.paths import Paths
+from looop.sessions.local import LocalFleet
 from looop.state import memory as memories
 from looop.state.store import Store
 from tests.support.fakeclock import FakeClock
