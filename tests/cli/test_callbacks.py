@@ -311,3 +311,42 @@ def test_reports_of_a_worker_outlive_it(crew: Crew, tmp_path: Path) -> None:
     assert crew.ok("prune").out == "removed w\n"
     assert (crew.data / "reports" / "w.md").read_text() == "found\n"
     assert not (crew.data / "sessions" / "w").exists()
+
+
+# ------------------------------------------------------------------------------------- flags
+
+
+def test_a_worker_with_a_flag_waits_for_a_human_until_the_flag_is_down(crew: Crew) -> None:
+    crew.worker(
+        '"$LOOOP_BIN" flag look at me\nread -r x\n"$LOOOP_BIN" unflag\necho down\nread -r x'
+    )
+    crew.ok("expect", "w", "flagged as w-1")
+
+    assert (crew.row("w")["health"], crew.row("w")["asks"]) == ("waiting", ["w-1"])
+    assert crew.ok("asks", "w-1", "--json").json["prompt"] == "look at me"
+
+    crew.ok("send", "w", "go")
+    crew.ok("expect", "w", "^down")
+
+    assert crew.row("w")["asks"] == []
+    assert crew.ok("asks", "--json").json == []
+
+
+def test_a_flag_that_is_up_is_not_put_up_twice_and_an_empty_one_not_at_all(crew: Crew) -> None:
+    crew.worker("read -r x")
+
+    assert crew("flag", "--session", "w", " ").code == 2
+    assert crew.ok("flag", "--session", "w").out == "flagged as w-1\n"
+    assert crew.ok("flag", "--session", "w", "again").out == "flagged as w-1\n"
+    assert crew.ok("asks", "w-1", "--json").json["prompt"] == "needs attention"
+    assert crew.ok("unflag", "--session", "w", "--json").json == {"unflagged": True}
+    assert crew.ok("unflag", "--session", "w", "--json").json == {"unflagged": False}
+
+
+def test_a_flag_that_a_human_has_answered_is_over(crew: Crew) -> None:
+    crew.worker("read -r x")
+    crew.ok("flag", "--session", "w", "look")
+
+    crew.ok("answer", "w-1", "seen")
+
+    assert crew.row("w")["asks"] == []

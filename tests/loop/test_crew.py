@@ -79,7 +79,7 @@ def test_what_was_seen_and_said_of_a_worker_is_its_health(profile: BareProfile) 
 @pytest.mark.parametrize(
     ("of", "kind", "waits"),
     [("g1", "question", True), ("", "question", True), ("g0", "question", False),
-     ("g1", "notice", False)],
+     ("g1", "notice", True), ("g1", "approval", False)],
 )  # fmt: skip
 def test_a_question_of_this_generation_makes_it_wait(
     profile: BareProfile, of: str, kind: Any, waits: bool

@@ -40,6 +40,34 @@ def _unclaim(args: argparse.Namespace) -> int:
     return 0
 
 
+def _configure_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", help="what to look at; - reads stdin")
+    parser.add_argument("--session", default="", help="whose ($LOOOP_SESSION_ID)")
+    _json(parser)
+
+
+def _flag(args: argparse.Namespace) -> int:
+    words = output.body(args.words, "flag") if args.words else "needs attention"
+    ask = app.open_control().crew.flag(args.session, words)
+    if args.json:
+        output.json(ask)
+    else:
+        print(f"flagged as {ask.id}")
+    return 0
+
+
+def _configure_unflag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--session", default="", help="whose ($LOOOP_SESSION_ID)")
+    _json(parser)
+
+
+def _unflag(args: argparse.Namespace) -> int:
+    there = app.open_control().crew.unflag(args.session)
+    if args.json:
+        output.json({"unflagged": there})
+    return 0
+
+
 def _configure_done(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("summary", nargs="*", help="one line of what was done; - reads stdin")
     parser.add_argument(
@@ -125,6 +153,8 @@ def _shell_worker(args: argparse.Namespace) -> int:
 CONFIGURE: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "claim": _configure_claim,
     "unclaim": _configure_claim,
+    "flag": _configure_flag,
+    "unflag": _configure_unflag,
     "done": _configure_done,
     "hook": _nothing,
     "shell-worker": _configure_shell_worker,
@@ -132,6 +162,8 @@ CONFIGURE: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     "claim": _claim,
     "unclaim": _unclaim,
+    "flag": _flag,
+    "unflag": _unflag,
     "done": _done,
     "hook": _hook,
     "shell-worker": _shell_worker,

@@ -62,6 +62,8 @@ VERBS: dict[str, Verb] = {
     "prune": Verb("crew", "session", "remove what ended sessions left"),
     "claim": Verb("callback", "worker", "take a lease on a name"),
     "unclaim": Verb("callback", "worker", "give it back"),
+    "flag": Verb("callback", "worker", "have a human look at this worker"),
+    "unflag": Verb("callback", "worker", "take the flag down"),
     "done": Verb("callback", "worker", "say how the work ended, and end"),
     "hook": Verb("callback", "worker", "take what an agent CLI tells of itself, on stdin"),
     "shell-worker": Verb("callback", "worker", "work through the shell block of a brief"),

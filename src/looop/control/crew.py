@@ -16,7 +16,7 @@ from looop.loop import crew
 from looop.loop.crew import PULSE, Member
 from looop.loop.workers import leases
 from looop.model import actions
-from looop.model.records import Claim, Done, Spend, Worker
+from looop.model.records import Ask, Claim, Done, Spend, Worker
 from looop.sessions.port import Fleet
 from looop.sessions.records import Killed, Session, Spec
 from looop.state.store import Store
@@ -332,6 +332,53 @@ class LocalCrew:
         )
         self._store.events.add(now, "worker_done", worker=session, outcome=outcome, summary=summary)
         return record.done or said
+
+    def flag(self, session: str, words: str) -> Ask:
+        """A worker wants to be looked at: one flag for each generation, which a human may answer."""
+        if not words.strip():
+            raise Usage("a flag needs words: what should a human look at?")
+        record = self._store.workers.need(self._own(session), self._own_generation(session))
+        now = self._clock.wall()
+        ask = self._store.asks.add(
+            Ask(
+                id="",
+                asker=record.id,
+                kind="notice",
+                prompt=text.plain(words),
+                created=now,
+                key=f"flag:{record.generation}",
+                generation=record.generation,
+            )
+        )
+        if ask.created == now:
+            self._store.events.add(
+                now, "asked", ask=ask.id, kind=ask.kind, severity=ask.severity, prompt=ask.prompt
+            )
+            self._store.ring()
+        return ask
+
+    def unflag(self, session: str) -> bool:
+        """Take a worker's flag down; False if there was none."""
+        record = self._store.workers.need(self._own(session), self._own_generation(session))
+        flags = [a for a in self._store.asks.open() if a.key == f"flag:{record.generation}"]
+        for ask in flags:
+            self._store.asks.close(ask, "unflagged")
+            self._store.events.add(
+                self._clock.wall(), "ask_closed", ask=ask.id, kind=ask.kind, how="unflagged"
+            )
+        self._store.ring()
+        return bool(flags)
+
+    def _own(self, session: str) -> str:
+        who = session or self._env.get("LOOOP_SESSION_ID", "")
+        if not who:
+            raise Usage("whose? give --session, or run this inside a worker")
+        return names.checked("session", who)
+
+    def _own_generation(self, session: str) -> str:
+        """The generation that this process belongs to, if it speaks for itself."""
+        own = self._env.get("LOOOP_SESSION_ID", "")
+        return self._env.get("LOOOP_GENERATION", "") if session in ("", own) else ""
 
     def record_cost(self, usd: float, *, session: str, model: str) -> Spend | None:
         """

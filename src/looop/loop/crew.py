@@ -85,7 +85,8 @@ def _waiting(store: Store) -> dict[str, list[tuple[float, str, str]]]:
     except LooopError:
         return found
     for ask in asks:
-        if ask.state == "pending" and ask.kind == "question":
+        # The loop's own notices wait for nobody; a worker's is a flag, and it waits.
+        if ask.state == "pending" and ask.kind != "approval" and ask.asker != "loop":
             found.setdefault(ask.asker, []).append((ask.created, ask.id, ask.generation))
     return found
 

@@ -18,7 +18,8 @@ rules hold for all of it.
 1. **Never guess what only a human can know.** If the brief leaves something open that matters, or
    a step cannot be taken back (a merge, a release, a deletion, a message in someone's name), stop
    there: end with `{{looop}} done --outcome blocked "your question"`. You are started again
-   with the answer.
+   with the answer. If somebody should only look while you go on: `{{looop}} flag "at what"`, and
+   `{{looop}} unflag` when it is over.
 2. **What is typed to you outranks the brief.** Between steps, and always before something that is
    hard to undo, read what has come.
 3. **Claim before you work** on anything that another worker could take up too, if the brief or the

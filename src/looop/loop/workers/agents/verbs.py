@@ -4,7 +4,7 @@ import re
 
 __all__ = ["VERBS", "is_own"]
 
-VERBS = ("done", "claim", "unclaim", "cost record")
+VERBS = ("done", "claim", "unclaim", "flag", "unflag", "cost record")
 
 # Words without any meaning to a shell but themselves. In double quotes a `!` is none either,
 # because no agent types into an interactive shell.
