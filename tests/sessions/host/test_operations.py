@@ -15,7 +15,7 @@ from looop.errors import Failed
 from looop.sessions import dial
 from looop.sessions.host import wire
 from tests.sessions.conftest import Start
-from tests.sessions.host.support import LIMIT_S, ask, events, output, raw, said
+from tests.sessions.host.support import LIMIT_S, ask, events, meta, output, raw, said
 from tests.support.program import wait_for
 
 JSON = st.recursive(
@@ -227,3 +227,20 @@ def test_who_attaches_sets_the_size(session: Path) -> None:
         wait_for(lambda: ask(session, "status")["columns"] == 71)
     finally:
         client.close()
+
+
+def _private_kb(pid: int) -> int:
+    """What a process has of memory that nobody shares with it."""
+    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    return sum(int(row.split()[1]) for row in rows if row.startswith("Private_"))
+
+
+def test_many_requests_leave_no_memory_behind(session: Path) -> None:
+    pid = meta(session).pid
+    for _ in range(300):
+        ask(session, "status")
+    before = _private_kb(pid)
+    for _ in range(1000):
+        ask(session, "status")
+    # As little as 200 bytes of each request would be more.
+    assert _private_kb(pid) - before < 100

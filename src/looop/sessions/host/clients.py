@@ -233,6 +233,7 @@ class Clients:
 
     def reply(self, client: Client, fields: dict[str, Any]) -> None:
         """One answer, and the connection is over once it is out."""
+        # No keywords: CPython 3.11 holds on to the names of a call that has twenty of them.
         client.waits = None
         client.outbox += wire.encode({"v": wire.VERSION, "ok": True, **fields})
         self._part(client)

@@ -30,7 +30,7 @@ __all__ = ["Supervisor"]
 # Attached clients are not heard while more of their input than this waits for the program.
 _THROTTLE_BYTES = 64 << 10
 # How many batches of output are kept before anyone else gets a turn: some milliseconds of them.
-_TURN = 16
+_TURN = 8
 # Answers to a program that asks and never reads are not collected beyond this.
 _ANSWERS_BYTES = 64 << 10
 # A size that is dragged changes often; its record follows at this pace.
