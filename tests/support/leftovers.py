@@ -4,12 +4,15 @@ import contextlib
 import os
 import select
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-__all__ = ["gone", "living", "nothing_left", "unsynced"]
+from looop.kit import proc
+
+__all__ = ["gone", "living", "nothing_left", "unmarked", "unsynced"]
 
 
 def _mentions(pid: str, words: bytes) -> bool:
@@ -46,6 +49,14 @@ def gone(pid: int, limit_s: float = 5.0) -> bool:
         return bool(select.select([fd], [], [], limit_s)[0])
     finally:
         os.close(fd)
+
+
+def unmarked(prefix: str, limit_s: float = 5.0) -> bool:
+    """Whether nothing carries this mark any more; the system may take a moment to end it."""
+    until = time.monotonic() + limit_s
+    while proc.marked(prefix) and time.monotonic() < until:
+        os.sched_yield()
+    return not proc.marked(prefix)
 
 
 def _children() -> list[int]:

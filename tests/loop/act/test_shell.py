@@ -8,7 +8,8 @@ import pytest
 from looop.loop.admit.policy import PROTECTED
 from looop.model.actions import RunShell
 from looop.model.records import Outcome, Shell
-from tests.loop.act.support import NOW, Profile, ended, unmarked
+from tests.loop.act.support import NOW, Profile
+from tests.support.leftovers import gone, unmarked
 
 
 def run(profile: Profile, cmd: str, probe: str = "", **config: object) -> tuple[Outcome, Shell]:
@@ -115,7 +116,7 @@ def test_what_a_command_leaves_running_is_ended(profile: Profile) -> None:
     outcome, shell = run(profile, "sleep 50 & echo $!")
 
     assert outcome.ok
-    assert ended(int(shell.output))
+    assert gone(int(shell.output))
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
@@ -125,7 +126,7 @@ def test_what_escapes_into_a_session_of_its_own_is_ended(profile: Profile) -> No
 
     _, shell = run(profile, f"mkfifo said; {cmd}")
 
-    assert ended(int(shell.output))
+    assert gone(int(shell.output))
     assert unmarked(profile.run_id)
 
 
@@ -358,4 +359,4 @@ def test_a_cancelled_command_does_not_live_on(profile: Profile) -> None:
 
     pid = asyncio.run(main())
 
-    assert ended(pid)
+    assert gone(pid)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from looop.kit import files, proc
+from looop.kit import files
 from looop.loop.sense import discover, sensors
 from looop.loop.sense.look import look
 from looop.loop.sense.peek import Look, peek
@@ -16,7 +16,7 @@ from looop.model.records import Memory
 from looop.model.world import Reading
 from tests.support.bare import NOW, BareProfile
 
-__all__ = ["NOW", "Profile", "ended", "unmarked"]
+__all__ = ["NOW", "Profile"]
 
 
 class Profile(BareProfile):
@@ -67,31 +67,3 @@ class Profile(BareProfile):
     def unblock(self, directory: Path) -> None:
         directory.unlink()
         directory.with_name(directory.name + ".away").rename(directory)
-
-
-def ended(pid: int) -> bool:
-    """Whether a process that was killed is over; the system may take a moment for that."""
-    until = time.monotonic() + 5
-    while _alive(pid) and time.monotonic() < until:
-        os.sched_yield()
-    return not _alive(pid)
-
-
-def unmarked(prefix: str) -> bool:
-    """Whether nothing is left that carries this mark; as above."""
-    until = time.monotonic() + 5
-    while proc.marked(prefix) and time.monotonic() < until:
-        os.sched_yield()
-    return not proc.marked(prefix)
-
-
-def _alive(pid: int) -> bool:
-    # A zombie that nobody has reaped yet has ended.
-    try:
-        os.kill(pid, 0)
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return not Path("/proc/self/stat").exists()
-    return fields[0] not in ("Z", "X")

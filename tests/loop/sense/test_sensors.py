@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.loop.sense.support import NOW, Profile, ended, unmarked
+from tests.loop.sense.support import NOW, Profile
+from tests.support.leftovers import gone, unmarked
 
 
 def test_a_sensor_that_prints_an_object_is_a_reading(profile: Profile) -> None:
@@ -126,7 +127,7 @@ def test_what_stays_behind_neither_delays_the_reading_nor_lives_on(profile: Prof
 
     assert reading.ok
     assert reading.took_s < 10
-    assert ended(reading.signal["pid"])
+    assert gone(reading.signal["pid"])
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
@@ -141,7 +142,7 @@ echo "{\\"pid\\": $pid}"
     reading = profile.reading(body)
 
     assert reading.ok, reading.detail
-    assert ended(reading.signal["pid"])
+    assert gone(reading.signal["pid"])
     assert unmarked(f"sense-{os.getpid()}-")
 
 

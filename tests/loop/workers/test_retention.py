@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from looop.sessions.records import Session
 from tests.loop.workers.support import Profile
 from tests.support.crew import end, ended, program
 from tests.support.leftovers import nothing_left, unsynced
+from tests.support.repo import git, new_repo
 
 __all__ = ["nothing_left", "unsynced"]
 
@@ -188,24 +188,9 @@ def test_a_place_with_something_in_it_is_left(profile: Profile) -> None:
     assert (profile.paths.reports / "w.md").read_text() == "report"
 
 
-def git(where: Path, *words: str) -> str:
-    env = {"PATH": os.environ["PATH"], "HOME": str(where), "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(
-        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(where), *words],
-        capture_output=True,
-        check=True,
-        env=env,
-    )
-    return done.stdout.decode().strip()
-
-
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    where = tmp_path / "repo"
-    where.mkdir()
-    git(where, "init", "--quiet", "-b", "main")
-    git(where, "commit", "--quiet", "--allow-empty", "-m", "first")
-    return where
+    return new_repo(tmp_path / "repo")
 
 
 @pytest.mark.parametrize("what", ["nothing", "a file", "a commit"])

@@ -1,8 +1,6 @@
 """Starting workers: refused with the reason before anything is made, or running with its record."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from looop.model.records import Checked, Ended, Spend
 from tests.loop.workers.support import Profile
 from tests.support.crew import WAITS, block, end, ended, program
 from tests.support.leftovers import living, nothing_left, unsynced
+from tests.support.repo import git, new_repo
 
 __all__ = ["nothing_left", "unsynced"]
 
@@ -30,26 +29,9 @@ def refused(profile: Profile, why: str, **fields: Any) -> None:
     assert profile.heard("worker_started") == []
 
 
-def git(where: Path, *words: str) -> str:
-    env = {"PATH": os.environ["PATH"], "HOME": str(where), "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(
-        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(where), *words],
-        capture_output=True,
-        check=True,
-        env=env,
-    )
-    return done.stdout.decode().strip()
-
-
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    where = tmp_path / "repo"
-    where.mkdir()
-    git(where, "init", "--quiet", "-b", "main")
-    (where / "file").write_text("x")
-    git(where, "add", "file")
-    git(where, "commit", "--quiet", "-m", "first")
-    return where
+    return new_repo(tmp_path / "repo")
 
 
 # -- one that runs -----------------------------------------------------------------------------
