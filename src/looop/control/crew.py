@@ -1,19 +1,19 @@
 """The part of the contract that concerns sessions, served from this machine's own data dir."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from looop.config import Config
+from looop.control import crew_views
 from looop.control.views import SessionView, WorkspaceView
 from looop.errors import LooopError, NotFound, Refused, Usage
 from looop.kit import clock as clocks
 from looop.kit import names, text
 from looop.kit.clock import Clock
 from looop.loop import crew
-from looop.loop.crew import PULSE, Member
+from looop.loop.crew import PULSE
 from looop.loop.workers import leases
 from looop.model import actions
 from looop.model.records import Ask, Claim, Done, Spend, Worker
@@ -68,109 +68,27 @@ class LocalCrew:
         """The pulse, then every session by name; with `ended` also those that are over."""
         now = self._clock.wall()
         members, problems = crew.gather(self._store, self.fleet, self._config, now)
-        views = [self._view(m, now) for m in members if ended or _matters(m)]
-        return [self._pulse(now), *views], problems
+        views = [
+            crew_views.member(self.fleet, m, now) for m in members if ended or crew_views.matters(m)
+        ]
+        return [crew_views.pulse(self._store, self.fleet, now), *views], problems
 
     def one(self, session: str) -> tuple[SessionView, Worker | None]:
         """One session, and the record of what it was asked if it is a worker."""
         now = self._clock.wall()
         if session == PULSE:
-            return self._pulse(now), None
+            return crew_views.pulse(self._store, self.fleet, now), None
         self.fleet.get(names.checked("session", session))
         members, _ = crew.gather(self._store, self.fleet, self._config, now)
         member = next((m for m in members if m.session.id == session), None)
         if member is None:
             raise NotFound(f"there is no session {session!r}; `looop ls --all` lists them")
-        return self._view(member, now), member.record
-
-    def _pulse(self, now: float) -> SessionView:
-        from looop.loop import lock
-
-        try:
-            running = lock.held(self._store.paths)
-        except LooopError as error:
-            return SessionView(
-                id=PULSE,
-                kind="pulse",
-                state="unknown",
-                alive=False,
-                health="unknown",
-                detail=str(error),
-            )
-        note = lock.note(self._store.paths)
-        session = self.fleet.find(PULSE)
-        state = "down"
-        if running:
-            state = "running" if session is not None and session.alive else "in the foreground"
-        elif session is not None and session.state not in ("running", "killed"):
-            state = crew.ended_words(session)
-        return SessionView(
-            id=PULSE,
-            kind="pulse",
-            state=state,
-            alive=running,
-            health="up" if running else "down",
-            age_s=now - note.started if running and note else None,
-            idle_s=now - note.beat_at if running and note and note.beat_at else None,
-            last_line=note.beat_said if note else "",
-        )
-
-    def _view(self, member: Member, now: float) -> SessionView:
-        session, record, health = member.session, member.record, member.health
-        said = crew.signal_of(session, record, health.word)
-        verify = said.get("verify", "")
-        state = session.state if session.alive else crew.ended_words(session)
-        since = session.wrote_at or session.started_at
-        last = member.activity.last_line if member.activity and session.alive else ""
-        return SessionView(
-            id=session.id,
-            kind="program" if record is None else "worker",
-            state=said.get("outcome", state) if not session.alive else state,
-            alive=session.alive,
-            health=health.word,
-            basis=health.basis,
-            detail=health.detail or session.reason,
-            until=health.until,
-            generation=session.generation,
-            runner=record.runner if record else "",
-            goal=record.goal if record else "",
-            code=session.code,
-            age_s=max(0.0, now - session.started_at) if session.started_at else None,
-            idle_s=max(0.0, now - since) if since else None,
-            ask_age_s=max(0.0, now - member.ask_at) if member.ask_at else None,
-            asks=list(member.asks),
-            verify=verify,
-            outcome=said.get("outcome", ""),
-            summary=record.done.summary if record and record.done else "",
-            killed_by=record.killed.by if record and record.killed else "",
-            cost_usd=_cost(record),
-            work_dir=record.work_dir if record else session.cwd,
-            branch=record.branch if record else "",
-            size=f"{session.columns}x{session.rows}",
-            stalled=session.stalled,
-            last_line=last or self.fleet.last_line(session.id),
-        )
+        return crew_views.member(self.fleet, member, now), member.record
 
     def workspaces(self) -> list[WorkspaceView]:
         """Every directory that workers were given and that is still there."""
-        from looop.kit import files
-
         members, _ = crew.gather(self._store, self.fleet, self._config, self._clock.wall())
-        by_place = {m.record.work_dir: m for m in members if m.record}
-        found: list[WorkspaceView] = []
-        for name in files.list_names(self._store.paths.work):
-            path = self._store.paths.work_dir(name)
-            member = by_place.get(str(path))
-            record = member.record if member else None
-            found.append(
-                WorkspaceView(
-                    path=str(path),
-                    worker=record.id if record else "",
-                    alive=member.session.alive if member else False,
-                    **_in_it(path, record.base if record else ""),
-                )
-            )
-        return found
+        return crew_views.workspaces(self._store, members)
 
     def claims(self) -> tuple[list[Claim], list[str]]:
         return self._store.claims.list()
@@ -337,7 +255,7 @@ class LocalCrew:
         """A worker wants to be looked at: one flag for each generation, which a human may answer."""
         if not words.strip():
             raise Usage("a flag needs words: what should a human look at?")
-        record = self._store.workers.need(self._own(session), self._own_generation(session))
+        record = self._speaker(session, "whose?")
         now = self._clock.wall()
         ask = self._store.asks.add(
             Ask(
@@ -359,7 +277,7 @@ class LocalCrew:
 
     def unflag(self, session: str) -> bool:
         """Take a worker's flag down; False if there was none."""
-        record = self._store.workers.need(self._own(session), self._own_generation(session))
+        record = self._speaker(session, "whose?")
         flags = [a for a in self._store.asks.open() if a.key == f"flag:{record.generation}"]
         for ask in flags:
             self._store.asks.close(ask, "unflagged")
@@ -369,16 +287,14 @@ class LocalCrew:
         self._store.ring()
         return bool(flags)
 
-    def _own(self, session: str) -> str:
-        who = session or self._env.get("LOOOP_SESSION_ID", "")
-        if not who:
-            raise Usage("whose? give --session, or run this inside a worker")
-        return names.checked("session", who)
-
-    def _own_generation(self, session: str) -> str:
-        """The generation that this process belongs to, if it speaks for itself."""
+    def _speaker(self, session: str, whose: str) -> Worker:
+        """The worker that is spoken of: the one named, or the one that this process belongs to."""
         own = self._env.get("LOOOP_SESSION_ID", "")
-        return self._env.get("LOOOP_GENERATION", "") if session in ("", own) else ""
+        who = session or own
+        if not who:
+            raise Usage(f"{whose} give --session, or run this inside a worker")
+        generation = self._env.get("LOOOP_GENERATION", "") if who == own else ""
+        return self._store.workers.need(names.checked("session", who), generation)
 
     def record_cost(self, usd: float, *, session: str, model: str) -> Spend | None:
         """
@@ -390,16 +306,13 @@ class LocalCrew:
 
         if not 0 <= usd < float("inf"):
             raise Usage(f"{usd!r} is not an amount of US dollars")
-        who = session or self._env.get("LOOOP_SESSION_ID", "")
-        if not who:
-            raise Usage("whose cost? give --session, or run this inside a worker")
-        record = self._store.workers.need(who, self._env.get("LOOOP_GENERATION", ""))
+        record = self._speaker(session, "whose cost?")
         if record.runner in AGENTS and not record.override:
             return None
         row = Spend(
             ts=clocks.utc_iso(self._clock.wall()),
             kind="session",
-            id=who,
+            id=record.id,
             runner=record.runner,
             goal=record.goal,
             model=model,
@@ -415,37 +328,3 @@ class LocalCrew:
         from looop.control import hooks
 
         return hooks.heard(self._store, self._env, self._clock, payload, self.fleet)
-
-
-def _in_it(path: Path, base: str) -> dict[str, str]:
-    """What a work directory holds: its branch, and words for its state."""
-    from looop.kit import files, worktree
-
-    try:
-        if files.stat_or_none(path / ".git") is None:
-            count = len(files.list_names(path))
-            return {"branch": "", "state": text.count(count, "file") if count else "empty"}
-        found = worktree.state(path, base)
-    except LooopError as error:
-        return {"branch": "", "state": f"cannot be told: {error}"}
-    words = found.state
-    if found.merged:
-        words += ", merged"
-    elif found.ahead:
-        words += f", {text.count(found.ahead, 'commit')} of its own"
-    return {"branch": found.branch, "state": words}
-
-
-def _matters(member: Member) -> bool:
-    """Whether a plain `ls` shows it: it lives, or it ended and somebody is still to look."""
-    if member.session.alive or member.session.state in ("dead", "failed", "unreadable"):
-        return True
-    record = member.record
-    return record is not None and not record.told
-
-
-def _cost(record: Worker | None) -> float | None:
-    if record is None or not record.metered:
-        return None
-    known = [row.cost_usd for row in record.metered.values() if row.cost_usd is not None]
-    return round(sum(known), 6) if known else None
