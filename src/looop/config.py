@@ -14,6 +14,7 @@ from looop.kit.shapes import is_object
 from looop.settings import Autonomy
 
 __all__ = [
+    "RULES",
     "Autonomy",
     "Config",
     "CostSpec",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 PROMPT_PLACEHOLDER = "{{prompt_file}}"
+# The runner that is no program: reflexes decide, and its workers run the script of their brief.
+RULES = "rules"
 
 
 class CostSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,7 +76,7 @@ class Config(Struct, frozen=True, kw_only=True):
     None; `kept` names keys of an original `config.json` that are kept and not used.
     """
 
-    runner: str = "rules"
+    runner: str = RULES
     autonomy: Autonomy = "guarded"
     interval: float = 60.0
     busy_interval: float = 60.0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from looop.config import Config
+from looop.config import RULES, Config
 from looop.control.views import (
     AskView,
     CheckView,
@@ -248,7 +248,7 @@ class LocalControl:
         from looop.control import setup
 
         current = [self.config.runner] if self.config.source else []
-        found = [*current, *self.config.runners, *setup.detected(self._env), setup.RULES]
+        found = [*current, *self.config.runners, *setup.detected(self._env), RULES]
         return list(dict.fromkeys(found))
 
     # -- steering ----------------------------------------------------------------------------

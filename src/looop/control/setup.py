@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from looop import config as configs
+from looop.config import RULES
 from looop.control.views import CheckView
 from looop.errors import BadConfig, LooopError, Refused
 from looop.kit import files, tool
@@ -31,8 +32,6 @@ from looop.state import seed
 from looop.state.store import Store
 
 __all__ = ["detected", "doctor", "init"]
-
-RULES = "rules"
 
 
 def detected(env: Mapping[str, str]) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from looop.config import RULES
 from looop.errors import LooopError
 from looop.kit import canon, durations, text
 from looop.loop import diff, gates, recover, stages
@@ -12,7 +13,7 @@ from looop.loop.admit.holds import Answered
 from looop.loop.book import BUDGET, OWN, Book
 from looop.loop.decide import reflexes
 from looop.loop.decide.reflexes import Match
-from looop.loop.move import RULES, Choice, End, Move, failed
+from looop.loop.move import Choice, End, Move, failed
 from looop.loop.parts import Parts
 from looop.loop.sense.look import look
 from looop.loop.stages import Sight

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from looop.config import RULES
 from looop.errors import LooopError
 from looop.kit import canon, durations, text
 from looop.loop import recover, remember, stages
@@ -22,10 +23,8 @@ from looop.model.records import Ask, Fired, Memory, Origin, Outcome, Shell, Spen
 from looop.model.world import Trust
 from looop.state.logs import Journal
 
-__all__ = ["RULES", "Choice", "End", "Move", "failed"]
+__all__ = ["Choice", "End", "Move", "failed"]
 
-# The runner that is no runner: reflexes decide, and no match is a noop.
-RULES = "rules"
 _UNTOUCHED: dict[str, dict[str, str]] = {}
 
 

@@ -2,15 +2,14 @@
 
 import re
 
-from looop.config import Config
+from looop.config import RULES, Config
 from looop.errors import NotFound, Refused
 from looop.kit import text
 from looop.loop.workers.contract import HEADING
 from looop.model.actions import StartWorker
 
-__all__ = ["RUNNER", "block", "is_embedded", "script_of"]
+__all__ = ["block", "is_embedded", "script_of"]
 
-RUNNER = "rules"
 # A backtick after the fence would make it code within a line.
 _FENCE = re.compile(r"( {0,3})(`{3,}(?=[^`]*$)|~{3,})(.*)")
 
@@ -19,7 +18,7 @@ def is_embedded(action: StartWorker, config: Config) -> bool:
     """Whether the worker of this move is the embedded one, whose brief is a script."""
     runner = action.runner.strip() or config.runner
     spec = config.runners.get(runner)
-    return runner == RUNNER and not action.command.strip() and not (spec and spec.worker)
+    return runner == RULES and not action.command.strip() and not (spec and spec.worker)
 
 
 def script_of(brief: str) -> str:

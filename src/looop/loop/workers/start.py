@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from looop import __version__
-from looop.config import PROMPT_PLACEHOLDER, RunnerSpec
+from looop.config import PROMPT_PLACEHOLDER, RULES, RunnerSpec
 from looop.errors import LooopError, NotFound, Refused, Usage
 from looop.kit import files, names, tool, worktree
 from looop.loop.crew import PULSE
@@ -107,7 +107,7 @@ def _command(parts: Parts, order: Order, runner: str, spec: RunnerSpec, agent: A
         return _with_placeholder(given, "--command (`command` of the move)")
     if spec.worker:
         return _with_placeholder(spec.worker, f"`worker` of [runners.{runner}] (`looop init`)")
-    if runner == embedded.RUNNER:
+    if runner == RULES:
         _has_script(order.prompt)
         return f'"$LOOOP_BIN" shell-worker {PROMPT_PLACEHOLDER}'
     if not agent.program:
